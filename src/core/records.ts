@@ -1,0 +1,130 @@
+/** What the verifier keeps about identities, credentials and sessions: plain data, one JSON value each in JetStream KV. */
+import type { CredentialId, CredentialKey, Handle, RoleName, UserNkey } from './identifiers.ts'
+import type { CeremonyPurpose } from './protocol.ts'
+
+/** Whether a credential belongs to a person, who taps, or to a machine, where nobody is present. */
+export type CredentialClass = 'person' | 'machine'
+
+/** A role an identity holds. `assigned` roles were given by an administrator and do not age; `idp` roles are claims with an age. */
+export interface HeldRole {
+  name: RoleName
+  source: 'assigned' | 'idp'
+  /** Epoch milliseconds at which the source last said so. */
+  asOf: number
+}
+
+/** An identity: one person at one issuer, or one machine. KV bucket `webauthn_identities`, key = handle. */
+export interface IdentityRecord {
+  v: 1
+  handle: Handle
+  class: CredentialClass
+  /** OIDC issuer, or `machine` for machines. (issuer, subject) is unique. */
+  issuer: string
+  subject: string
+  displayName: string
+  roles: HeldRole[]
+  /** Claim values that policy templates may use. */
+  claims: Record<string, string>
+  state: 'active' | 'disabled'
+  createdAt: number
+}
+
+/** A registered WebAuthn credential (WebAuthn L3 §4 "credential record"). KV bucket `webauthn_credentials`, key = CredentialKey. */
+export interface CredentialRecord {
+  v: 1
+  id: CredentialId
+  /** COSE_Key (RFC 9052 §7), unpadded base64url. */
+  publicKey: string
+  signCount: number
+  /** Epoch milliseconds at which signCount was stored. */
+  signCountAt: number
+  backupEligible: boolean
+  backupState: boolean
+  transports: string[]
+  /** AAGUID as a lower-case UUID; all zeros when the authenticator names none. */
+  aaguid: string
+  attestation: { format: string; trust: 'none' | 'self' | 'attested' | 'mds' }
+  rpId: string
+  class: CredentialClass
+  handle: Handle
+  /** WebAuthn user.id, unpadded base64url. */
+  userHandle: string
+  /** What its owner calls the device; never in a JWT or subject. */
+  name: string
+  state: 'pending' | 'active' | 'quarantined' | 'revoked'
+  createdAt: number
+  expiresAt: number | null
+  /** Why and when the state left `active`, for the administrator. */
+  endedAt: number | null
+  enrolledBy: string
+}
+
+/** An endorsed session nkey. KV bucket `webauthn_sessions`, key = the nkey; a revoked record stays as a tombstone. */
+export interface SessionRecord {
+  v: 1
+  nkey: UserNkey
+  credential: CredentialKey
+  handle: Handle
+  class: CredentialClass
+  /** Endorsed for plain nkey authentication by stock clients too. */
+  plain: boolean
+  /** Flags of the endorsing proof: what the policy's requirements judge at each resume. */
+  userVerified: boolean
+  createdAt: number
+  /** Absolute: resumes do not slide it. */
+  expiresAt: number
+  state: 'pending' | 'active' | 'revoked'
+  endedAt: number | null
+}
+
+/** A record as read, with the KV revision that a compare-and-set write must name. */
+export interface Stored<T> {
+  record: T
+  revision: number
+}
+
+/** What the guard remembers of an admitted connection, until the grant expires. KV bucket `webauthn_guard`. */
+export interface GuardEntry {
+  v: 1
+  serverId: string
+  clientId: number
+  /** SHA-256 of the `sig` that was admitted, unpadded base64url. */
+  proof: string
+  credential: CredentialKey
+  session: UserNkey | null
+  handle: Handle
+  /** Epoch seconds: the `iat` and `exp` of the first grant. A second CONNECT on the socket never moves `exp`. */
+  iat: number
+  exp: number
+}
+
+/** A one-time invitation to enrol. KV bucket `webauthn_tickets`, key = id. */
+export interface TicketRecord {
+  v: 1
+  /** SHA-256 of the ticket, unpadded base64url: the ticket itself is never stored. */
+  id: string
+  class: CredentialClass
+  handle: Handle
+  displayName: string
+  roles: RoleName[]
+  invitedBy: string
+  createdAt: number
+  expiresAt: number
+  state: 'issued' | 'used' | 'revoked'
+  usedAt: number | null
+}
+
+/** The random bytes issued for one HTTP ceremony. KV bucket `webauthn_ceremonies`, key = id. */
+export interface CeremonyRecord {
+  v: 1
+  id: string
+  purpose: CeremonyPurpose
+  /** 32 random bytes, unpadded base64url. */
+  issued: string
+  /** What is being done: ticket id, credential id, … (docs/protocol.md). */
+  subject: string
+  /** Id of the ticket that the ceremony belongs to, or null. */
+  ticket: string | null
+  expiresAt: number
+  state: 'issued' | 'used'
+}
