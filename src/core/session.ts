@@ -2,10 +2,10 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { type Checked, denied, passed } from './checked.ts'
 import { ed25519PublicKey, ed25519Verify } from './ed25519.ts'
-import type { Nonce, ServerUrl, UserNkey } from './identifiers.ts'
+import type { CredentialKey, Nonce, ServerUrl, UserNkey } from './identifiers.ts'
 import { decodePublicNkey } from './nkey.ts'
 import { plainMessage, resumeMessage } from './protocol.ts'
-import type { CredentialKey } from './identifiers.ts'
+
 import type { SessionRecord } from './records.ts'
 
 const keysMax = 10_000
