@@ -1,6 +1,6 @@
 /** The AuthenticationResponseJSON (WebAuthn L3 §5.1 `toJSON`) inside a proof, decoded with its limits. */
 import { type Checked, denied, passed } from './checked.ts'
-import { fromBase64url } from './encoding.ts'
+import { base64url, fromBase64url } from './encoding.ts'
 import { type CredentialId, parseCredentialId } from './identifiers.ts'
 
 const clientDataBytesMax = 4 * 1024
@@ -34,18 +34,22 @@ export function parseAssertionResponse(value: unknown): Checked<AssertionRespons
   if (!authenticatorData.ok) return authenticatorData
   const signature = bytesOf(response['signature'], signatureBytesMax)
   if (!signature.ok) return signature
-  const userHandle = response['userHandle'] ?? null
-  if (userHandle !== null) {
-    const handle = bytesOf(userHandle, userHandleBytesMax)
-    if (!handle.ok) return handle
-  }
+  const userHandle = readUserHandle(response['userHandle'])
+  if (!userHandle.ok) return userHandle
   return passed({
     id,
     clientDataJSON: clientDataJSON.value,
     authenticatorData: authenticatorData.value,
     signature: signature.value,
-    userHandle: userHandle as string | null,
+    userHandle: userHandle.value,
   })
+}
+
+// Browsers omit it or print null; some clients print '' for an authenticator that sent none, as no handle is that short.
+function readUserHandle(value: unknown): Checked<string | null> {
+  if (value === undefined || value === null || value === '') return passed(null)
+  const bytes = bytesOf(value, userHandleBytesMax)
+  return bytes.ok ? passed(base64url(bytes.value)) : bytes
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

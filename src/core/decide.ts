@@ -8,7 +8,7 @@ import type { ConnectionFacts, GrantFacts, IdentityFacts, Verdict, VerdictEvent 
 import { type AuthorizationRequest, type IncomingRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { checkCredentialState } from './credential.ts'
-import type { DenialReason, GrantReason, Stage } from './denial.ts'
+import type { GrantReason, Stage } from './denial.ts'
 import { base64url, lengthPrefixed } from './encoding.ts'
 import { credentialKey, type Nonce, parseNonce, type UserNkey } from './identifiers.ts'
 import type { Grant } from './policy.ts'
@@ -80,7 +80,6 @@ interface Admission {
   grant: GrantFacts
   /** The session to activate once the record is durable. */
   endorsed: Stored<SessionRecord> | null
-  sessionUntil: number | null
 }
 
 /** Decides one request and does what the verdict needs: counter, session, audit record, answer. Never throws. */
@@ -247,7 +246,10 @@ function expectedAssertion(record: CredentialRecord, challenge: Uint8Array, rule
 /** A copied device-bound key is shut out; a synced one has no counter to speak of, so it is refused and reported. */
 async function quarantine(stored: Stored<CredentialRecord>, { world }: Journey, now: Date): Promise<void> {
   if (stored.record.backupEligible) return
-  await world.credentials.replace(stored, { ...stored.record, state: 'quarantined', endedAt: now.getTime() })
+  let current: Stored<CredentialRecord> | null = stored
+  while (current !== null && current.record.state === 'active') {
+    current = await world.credentials.replace(current, { ...current.record, state: 'quarantined', endedAt: now.getTime() })
+  }
 }
 
 /** Stages 5 and 6: what the proven identity may do, and the writes that must come before the record. */
@@ -344,13 +346,13 @@ function admission(proven: Proven, grant: Grant, endorsed: Stored<SessionRecord>
       userNkey: request.userNkey,
       account: grant.account,
       handle: credential.record.handle,
+      id: arrival.id,
       iat: now,
       exp,
       permissions: grant.permissions,
     }),
     grant: { account: grant.account, roles: grant.roles, expiresAt: exp, sessionExpiresAt: seconds(sessionEnd) ?? null },
     endorsed,
-    sessionUntil: sessionEnd,
   }
 }
 
@@ -491,5 +493,3 @@ function errorReason(cause: unknown): 'internal' | 'store_unavailable' | 'audit_
   if (cause instanceof AuditUnavailable) return 'audit_unavailable'
   return cause instanceof StoreUnavailable ? 'store_unavailable' : 'internal'
 }
-
-export type { DenialReason }

@@ -5,8 +5,8 @@ import { fromBase64url, fromUtf8 } from './encoding.ts'
 import { parseServerUrl, parseUserNkey, type ServerUrl, type UserNkey } from './identifiers.ts'
 import { parseStrictJson } from './strict-json.ts'
 
+// 16 KiB of base64url are 12 KiB of JSON.
 const sigCharsMax = 16 * 1024
-const decodedBytesMax = 12 * 1024
 const jsonDepthMax = 6
 const ed25519SignatureBytes = 64
 
@@ -26,7 +26,6 @@ export function readOffer(connect: { sig: string; nkey: string }): Checked<Offer
     const nkey = parseUserNkey(connect.nkey)
     return nkey === null ? denied('nkey_malformed') : passed({ form: 'plain', nkey, signature: plain })
   }
-  if (sig.length > Math.ceil((decodedBytesMax * 4) / 3)) return denied('sig_oversized')
   const bytes = fromBase64url(sig)
   if (bytes === null) return denied('sig_malformed')
   const text = fromUtf8(bytes)

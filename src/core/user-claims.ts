@@ -8,6 +8,8 @@ export interface UserClaims {
   /** Config mode: the target account's name. */
   aud: AccountName
   name: Handle
+  /** The audit record's id, so that a JWT leads to the verdict it came from. */
+  jti: string
   iat: number
   exp: number
   nats: {
@@ -33,6 +35,7 @@ export function userClaims(user: {
   userNkey: UserNkey
   account: AccountName
   handle: Handle
+  id: string
   iat: number
   exp: number
   permissions: Permissions
@@ -43,6 +46,7 @@ export function userClaims(user: {
     sub: user.userNkey,
     aud: user.account,
     name: user.handle,
+    jti: user.id,
     iat: user.iat,
     exp: user.exp,
     nats: {

@@ -36,6 +36,11 @@ export function keysConf(publicKeys: DeploymentKeys): string {
   ].join('\n')
 }
 
+// nats-server takes a variable that nothing refers to for an unknown field.
+function withoutUnused(keys: string, config: string): string {
+  return keys.split('\n').filter((line) => line === '' || config.includes(`$${line.slice(0, line.indexOf(':'))}`)).join('\n')
+}
+
 /** `edit` may change the configuration's text, for tests that need another one. */
 export async function startDeployment(
   options: { line?: NatsServerLine; xkey?: boolean; edit?: (config: string) => string; files?: Record<string, string> } = {},
@@ -57,7 +62,7 @@ export async function startDeployment(
   if (options.edit) config = options.edit(config)
   const server = await startNatsServer(config, {
     ...(options.line === undefined ? {} : { line: options.line }),
-    files: { 'nats-server.keys.conf': keysConf(publicKeys), ...options.files },
+    files: { 'nats-server.keys.conf': withoutUnused(keysConf(publicKeys), config), ...options.files },
   })
   return {
     server,

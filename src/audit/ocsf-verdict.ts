@@ -1,0 +1,181 @@
+/** Verdicts as OCSF 1.8.0 Authentication events (class 3002). Pure: the same event gives the same record. */
+import type { ConnectionFacts, IdentityFacts, Verdict, VerdictEvent } from '../core/audit-event.ts'
+import { DENIALS, ERRORS, GRANTS } from '../core/denial.ts'
+import { safeText } from '../core/safe-text.ts'
+import { identityUid, metadata, type RecordOrigin, safeList, textCharsMax } from './ocsf-common.ts'
+
+export type { RecordOrigin }
+
+/**
+ * The record's own id. A grant's is the request's; an error's is not, because it may follow the grant record of the same
+ * request, and JetStream would take the second for a copy of the first.
+ */
+export function recordId(event: VerdictEvent): string {
+  return event.verdict.outcome === 'error' ? `${event.id}:error` : event.id
+}
+
+// An error in stage record or later may follow a grant record that landed although its acknowledgement did not.
+function correlatesOf(event: VerdictEvent): string | null {
+  if (event.correlates !== null) return event.correlates
+  const mayFollow = event.verdict.outcome === 'error' && (event.stage === 'record' || event.stage === 'answer')
+  return mayFollow ? event.id : null
+}
+
+/** One record of one verdict, or of several coalesced ones: then it says only what they share. */
+export function verdictRecord(event: VerdictEvent, code: string, origin: RecordOrigin) {
+  const { verdict, connection, identity, grant } = event
+  const granted = verdict.outcome === 'granted'
+  const single = event.count === 1
+  return {
+    activity_id: 1,
+    activity_name: 'Logon',
+    category_uid: 3,
+    category_name: 'Identity & Access Management',
+    class_uid: 3002,
+    class_name: 'Authentication',
+    type_uid: 300201,
+    type_name: 'Authentication: Logon',
+    time: event.at,
+    metadata: metadata(origin, { id: recordId(event), code, correlates: correlatesOf(event) }),
+    ...severityOf(verdict),
+    status_id: granted ? 1 : 2,
+    status: granted ? 'Success' : 'Failure',
+    status_code: verdict.reason,
+    status_detail: docOf(verdict),
+    ...(single ? {} : { count: event.count, start_time: event.firstAt, end_time: event.lastAt }),
+    duration: Math.round(event.durationMs),
+    user: userOf(single ? identity : null, grant?.roles ?? []),
+    auth_protocol_id: 99,
+    auth_protocol: 'FIDO2/WebAuthn',
+    logon_type_id: 3,
+    logon_type: 'Network',
+    is_remote: true,
+    service: { name: 'nats' },
+    ...(connection === null ? {} : endpoints(connection, { single })),
+    ...(single && identity !== null ? proofFacts(identity, event) : {}),
+    unmapped: {
+      stage: event.stage,
+      verified: event.verified,
+      policy_hash: event.policyHash,
+      ...(connection === null ? {} : { nats: natsFacts(connection, event) }),
+      ...(single && identity !== null ? { webauthn: webauthnFacts(identity) } : {}),
+    },
+  }
+}
+
+/** What happened, in the registry's own sentence. */
+function docOf(verdict: Verdict): string {
+  switch (verdict.outcome) {
+    case 'granted':
+      return GRANTS[verdict.reason]
+    case 'denied':
+      return DENIALS[verdict.reason].doc
+    case 'error':
+      return ERRORS[verdict.reason]
+  }
+}
+
+const DENIAL_SEVERITIES = {
+  notice: { severity_id: 2, severity: 'Low' },
+  warning: { severity_id: 3, severity: 'Medium' },
+  alert: { severity_id: 4, severity: 'High' },
+} as const
+
+function severityOf(verdict: Verdict): { severity_id: number; severity: string } {
+  switch (verdict.outcome) {
+    case 'granted':
+      return { severity_id: 1, severity: 'Informational' }
+    case 'denied':
+      return DENIAL_SEVERITIES[DENIALS[verdict.reason].severity]
+    case 'error':
+      return { severity_id: 5, severity: 'Critical' }
+  }
+}
+
+// A real uid always holds the separator of issuer and subject, so nobody can be called `unknown`.
+function userOf(identity: IdentityFacts | null, roles: readonly string[]) {
+  if (identity === null) return { uid: 'unknown', type_id: 0, type: 'Unknown' }
+  const isPerson = identity.class === 'person'
+  return {
+    name: identity.handle,
+    uid: identityUid(identity.issuer, identity.subject),
+    full_name: safeText(identity.displayName, textCharsMax),
+    type_id: isPerson ? 1 : 4,
+    type: isPerson ? 'User' : 'Service',
+    ...(roles.length === 0 ? {} : { groups: safeList(roles).map((name) => ({ name, type: 'role' })) }),
+  }
+}
+
+function endpoints(connection: ConnectionFacts, { single }: { single: boolean }) {
+  const { clientHost, clientName, serverId, serverName } = connection
+  const host = safeText(clientHost, textCharsMax)
+  const isAddress = /^[0-9.]+$/.test(host) || host.includes(':')
+  const source = {
+    ...(host === '' ? {} : isAddress ? { ip: host } : { hostname: host }),
+    ...(single && clientName !== '' ? { name: safeText(clientName, textCharsMax) } : {}),
+  }
+  return {
+    ...(Object.keys(source).length === 0 ? {} : { src_endpoint: source }),
+    ...(single ? { dst_endpoint: { uid: safeText(serverId, textCharsMax), name: safeText(serverName, textCharsMax), svc_name: 'nats' } } : {}),
+  }
+}
+
+/** Factor, device and session of OCSF. The flags as the authenticator signed them are in `unmapped.webauthn`. */
+function proofFacts(identity: IdentityFacts, event: VerdictEvent) {
+  const device = { uid: identity.credentialId, type_id: 99, type: 'Authenticator' }
+  const resumed = identity.sessionNkey !== null
+  const factor = resumed
+    ? { factor_type_id: 99, factor_type: 'Session nkey endorsed by WebAuthn', device }
+    : { factor_type_id: 10, factor_type: 'WebAuthn', device }
+  const ends = event.grant?.sessionExpiresAt ?? null
+  return {
+    auth_factors: [factor],
+    // The factor verified its user by PIN or biometry: something held and something known or measured.
+    ...(identity.userVerified === null ? {} : { is_mfa: identity.userVerified }),
+    ...(resumed
+      ? { session: { uid: identity.sessionNkey, is_remote: true, ...(ends === null ? {} : { expiration_time: ends * 1000 }) } }
+      : {}),
+  }
+}
+
+function natsFacts(connection: ConnectionFacts, event: VerdictEvent) {
+  const shared = {
+    server_id: safeText(connection.serverId, textCharsMax),
+    server_name: safeText(connection.serverName, textCharsMax),
+    cluster: connection.cluster === null ? null : safeText(connection.cluster, textCharsMax),
+  }
+  if (event.count > 1) return shared
+  const { grant } = event
+  return {
+    ...shared,
+    client_id: connection.clientId,
+    client_type: safeText(connection.clientType, 32),
+    user_nkey: safeText(connection.userNkey, textCharsMax),
+    tls: connection.tls,
+    url: connection.url === null ? null : safeText(connection.url, 300),
+    ...(grant === null
+      ? {}
+      : {
+          account: grant.account,
+          roles: safeList(grant.roles),
+          expires_at: grant.expiresAt,
+          session_expires_at: grant.sessionExpiresAt,
+        }),
+  }
+}
+
+function webauthnFacts(identity: IdentityFacts) {
+  return {
+    credential_id: identity.credentialId,
+    aaguid: identity.aaguid,
+    class: identity.class,
+    sign_count: identity.signCount,
+    flags: {
+      up: identity.userPresent,
+      uv: identity.userVerified,
+      be: identity.backupEligible,
+      bs: identity.backupState,
+    },
+    session_nkey: identity.sessionNkey,
+  }
+}

@@ -1,0 +1,87 @@
+/** `credential list|show|revoke|release`: enrolled devices. */
+import { parseCredentialId, parseHandle, type CredentialId, type Handle } from '../core/identifiers.ts'
+import { CREDENTIAL_STATES } from '../nats/credential-store.ts'
+import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, instant, list } from './admin-command.ts'
+import { type Command, type CommandInput, UsageError } from './command.ts'
+
+function idOf(input: CommandInput): CredentialId {
+  const id = parseCredentialId(input.positionals[0])
+  if (id === null) throw new UsageError('a credential id is unpadded base64url, as `credential list` prints it')
+  return id
+}
+
+/** The handle given with --handle, or null. */
+export function handleOption(input: CommandInput): Handle | null {
+  const text = input.text('handle')
+  const handle = text === undefined ? null : parseHandle(text)
+  if (text !== undefined && handle === null) throw new UsageError('a handle is 1 to 64 of a-z 0-9 _ -')
+  return handle
+}
+
+/** The one of `states` given with --state, or null. */
+export function stateOption<State extends string>(input: CommandInput, states: readonly State[]): State | null {
+  const text = input.text('state')
+  const state = states.find((known) => known === text) ?? null
+  if (text !== undefined && state === null) throw new UsageError(`--state is one of ${states.join(', ')}`)
+  return state
+}
+
+export const HANDLE_OPTION = { handle: { type: 'string', value: 'HANDLE', help: 'Only those of one identity.' } } as const
+
+const listCredentials: Command = {
+  name: 'credential list',
+  summary: 'List enrolled credentials.',
+  usage: `[--handle HANDLE] [--state STATE] ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn credential list', 'nats-webauthn credential list --state quarantined --json'],
+  options: { ...HANDLE_OPTION, state: { type: 'string', value: 'STATE', help: `Only those in a state: ${CREDENTIAL_STATES.join(', ')}.` }, ...ADMIN_OPTIONS },
+  positionals: { min: 0, max: 0 },
+  run: (input, io) =>
+    list(input, io, {
+      operation: 'credential.list',
+      body: { handle: handleOption(input), state: stateOption(input, CREDENTIAL_STATES) },
+      line: ({ id, handle, class: kind, state, createdAt, connections }) => `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}`,
+    }),
+}
+
+const show: Command = {
+  name: 'credential show',
+  summary: 'Show one credential.',
+  usage: `ID ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn credential show 5dBvWnCFzRZ3…'],
+  options: ADMIN_OPTIONS,
+  positionals: { min: 1, max: 1 },
+  run: (input, io) =>
+    ask(input, io, { operation: 'credential.show', body: { id: idOf(input) }, show: (item) => io.out(JSON.stringify(item, null, 2)) }),
+}
+
+const revoke: Command = {
+  name: 'credential revoke',
+  summary: 'End a credential for good, with its sessions and live connections.',
+  usage: `ID ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn credential revoke 5dBvWnCFzRZ3…'],
+  options: ADMIN_OPTIONS,
+  positionals: { min: 1, max: 1 },
+  run: (input, io) =>
+    ask(input, io, {
+      operation: 'credential.revoke',
+      body: { id: idOf(input) },
+      show: (change) => io.out(changeLine(`${change.item.id} of ${change.item.handle} is revoked`, change)),
+    }),
+}
+
+const release: Command = {
+  name: 'credential release',
+  summary: 'Let a quarantined credential in again, once its owner has explained.',
+  usage: `ID ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn credential release 5dBvWnCFzRZ3…'],
+  options: ADMIN_OPTIONS,
+  positionals: { min: 1, max: 1 },
+  run: (input, io) =>
+    ask(input, io, {
+      operation: 'credential.release',
+      body: { id: idOf(input) },
+      show: (change) => io.out(changeLine(`${change.item.id} of ${change.item.handle} is active`, change)),
+    }),
+}
+
+export const credentialCommands: readonly Command[] = [listCredentials, show, revoke, release]

@@ -1,0 +1,41 @@
+/** `healthcheck`: for container engines, where there is no curl. */
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Config } from '../config.ts'
+import { type Command, CONFIG_OPTION } from './command.ts'
+import { loadConfig } from './config-file.ts'
+import { EXIT } from './exit-codes.ts'
+
+const timeoutMs = 2_000
+
+export const healthcheck: Command = {
+  name: 'healthcheck',
+  summary: 'Ask the verifier on this machine whether it is alive, or ready.',
+  usage: '[--ready] [-c FILE]',
+  examples: ['nats-webauthn healthcheck', 'nats-webauthn healthcheck --ready'],
+  options: { ready: { type: 'boolean', help: 'Ask /readyz instead of /livez.' }, ...CONFIG_OPTION },
+  positionals: { min: 0, max: 0 },
+  async run(input, io) {
+    const path = input.flag('ready') ? '/readyz' : '/livez'
+    const status = await ask(loadConfig(input, io).operations, path)
+    if (status === 200) return EXIT.ok
+    io.say(`nats-webauthn: ${path} says ${status ?? 'nothing'}`)
+    return EXIT.refused
+  },
+}
+
+/** Status code of the operations listener, or null when it does not answer. */
+function ask({ listen, tls }: Config['operations'], path: string): Promise<number | null> {
+  const host = listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host === '::' ? '::1' : listen.host
+  // The certificate names the outside; this question never leaves the machine and its answer holds nothing.
+  const options = { host, port: listen.port, path, timeout: timeoutMs, rejectUnauthorized: false }
+  return new Promise((resolve) => {
+    const request = (tls === null ? httpRequest : httpsRequest)(options, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? null)
+    })
+    request.on('timeout', () => request.destroy())
+    request.on('error', () => resolve(null))
+    request.end()
+  })
+}

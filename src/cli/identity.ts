@@ -1,0 +1,88 @@
+/** `identity list|show|roles|disable|enable`: people and machines, whatever devices they have. */
+import { type Handle, parseHandle, parseRoleName, type RoleName } from '../core/identifiers.ts'
+import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, list } from './admin-command.ts'
+import { type Command, type CommandInput, type OptionSpec, UsageError } from './command.ts'
+
+/** The handle among the arguments. */
+export function handleOf(input: CommandInput): Handle {
+  const handle = parseHandle(input.positionals[0])
+  if (handle === null) throw new UsageError('a name is 1 to 64 of a-z 0-9 _ -')
+  return handle
+}
+
+/** Roles given with --role. */
+export function rolesOf(input: CommandInput): RoleName[] {
+  return input.texts('role').map((text) => {
+    const role = parseRoleName(text)
+    if (role === null) throw new UsageError('a role is 1 to 64 of A-Z a-z 0-9 _ -')
+    return role
+  })
+}
+
+export const ROLE_OPTION = { role: { type: 'string', multiple: true, value: 'ROLE', help: 'A role of the policy; give it again for more.' } } as const satisfies Record<string, OptionSpec>
+
+const listIdentities: Command = {
+  name: 'identity list',
+  summary: 'List people and machines.',
+  usage: ADMIN_USAGE,
+  examples: ['nats-webauthn identity list', "nats-webauthn identity list --json | jq -r 'select(.state == \"disabled\").handle'"],
+  options: ADMIN_OPTIONS,
+  positionals: { min: 0, max: 0 },
+  run: (input, io) =>
+    list(input, io, {
+      operation: 'identity.list',
+      body: {},
+      line: ({ handle, class: kind, state, roles, connections }) => `${handle}  ${kind}  ${state}  ${roles.map(({ name }) => name).join(',') || '-'}  connections ${connections}`,
+    }),
+}
+
+const show: Command = {
+  name: 'identity show',
+  summary: 'Show one identity.',
+  usage: `NAME ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn identity show orders'],
+  options: ADMIN_OPTIONS,
+  positionals: { min: 1, max: 1 },
+  run: (input, io) =>
+    ask(input, io, { operation: 'identity.show', body: { handle: handleOf(input) }, show: (item) => io.out(JSON.stringify(item, null, 2)) }),
+}
+
+const roles: Command = {
+  name: 'identity roles',
+  summary: "Replace an identity's assigned roles; its live connections end and come back with the new ones.",
+  usage: `NAME [--role ROLE]… ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn identity roles orders --role orders-writer --role orders-reader', 'nats-webauthn identity roles orders'],
+  options: { ...ROLE_OPTION, ...ADMIN_OPTIONS },
+  positionals: { min: 1, max: 1 },
+  run: (input, io) =>
+    ask(input, io, {
+      operation: 'identity.roles',
+      body: { handle: handleOf(input), roles: rolesOf(input) },
+      show: (change) => io.out(changeLine(`${change.item.handle} holds ${change.item.roles.map(({ name }) => name).join(', ') || 'no role'}`, change)),
+    }),
+}
+
+function stateCommand(verb: 'disable' | 'enable', summary: string): Command {
+  return {
+    name: `identity ${verb}`,
+    summary,
+    usage: `NAME ${ADMIN_USAGE}`,
+    examples: [`nats-webauthn identity ${verb} orders`],
+    options: ADMIN_OPTIONS,
+    positionals: { min: 1, max: 1 },
+    run: (input, io) =>
+      ask(input, io, {
+        operation: `identity.${verb}`,
+        body: { handle: handleOf(input) },
+        show: (change) => io.out(changeLine(`${change.item.handle} is ${change.item.state}`, change)),
+      }),
+  }
+}
+
+export const identityCommands: readonly Command[] = [
+  listIdentities,
+  show,
+  roles,
+  stateCommand('disable', 'Shut an identity out, with all its devices and live connections.'),
+  stateCommand('enable', 'Let a disabled identity in again.'),
+]

@@ -1,0 +1,39 @@
+/** What the HTTP interface answers when it does not do what was asked. */
+import { ENROLMENT_REFUSALS, type EnrolmentRefusal } from '../core/enrolment.ts'
+
+/** Which part of a request was not as it must be: `check` of request_malformed. */
+export type RequestCheck = 'route' | 'host' | 'origin' | 'content_type' | 'body_size' | 'json' | 'schema' | 'http'
+
+/** A refusal on its way to the error handler, which answers and records it. */
+export class HttpRefusal extends Error {
+  override readonly name = 'HttpRefusal'
+  readonly refusal: EnrolmentRefusal
+  readonly statusCode: number
+
+  constructor(refusal: EnrolmentRefusal, statusCode: number = ENROLMENT_REFUSALS[refusal.reason].status) {
+    super(refusal.reason)
+    this.refusal = refusal
+    this.statusCode = statusCode
+  }
+}
+
+/** A request that is not one that this service reads. */
+export function malformed(check: RequestCheck, statusCode: number): HttpRefusal {
+  return new HttpRefusal({ reason: 'request_malformed', check }, statusCode)
+}
+
+export interface ErrorBody {
+  error: { code: string; message: string; check?: string }
+}
+
+// Only these name the check: the ticket's holder is told what is wrong with the key, a stranger is told nothing of tickets.
+const TELLS_CHECK: readonly string[] = ['request_malformed', 'registration_invalid', 'possession_invalid']
+
+/** The body for a refusal: fixed sentences and codes from closed sets. */
+export function refusalBody({ reason, check }: EnrolmentRefusal): ErrorBody {
+  const { code, message } = ENROLMENT_REFUSALS[reason]
+  return { error: { code, message, ...(check !== null && TELLS_CHECK.includes(reason) ? { check } : {}) } }
+}
+
+export const UNAVAILABLE: ErrorBody = { error: { code: 'unavailable', message: 'The service cannot do this now. Try again later.' } }
+export const INTERNAL: ErrorBody = { error: { code: 'internal', message: 'The service failed.' } }

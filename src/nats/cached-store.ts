@@ -1,0 +1,244 @@
+/**
+ * A bucket with a bounded cache in front, kept true by a watch. Hits cost nothing; a miss asks the leader, because the
+ * record may have been made a moment ago by another verifier; while the watch is not current, everything asks the leader.
+ */
+import type { z } from 'zod'
+import { type RecordPort, StoreUnavailable } from '../core/ports.ts'
+import type { Stored } from '../core/records.ts'
+import { watchBucket } from './bucket-watch.ts'
+import type { BucketEntry, KvBucket } from './kv-bucket.ts'
+import type { OnStoreReport } from './record-store.ts'
+import { decodeRecord, encodeRecord } from './records-schema.ts'
+
+export interface CachedStoreOptions<T> {
+  bucket: KvBucket
+  schema: z.ZodType<T>
+  /** Which keys are records: `*`, those of one token; `>`, all. */
+  keys: '*' | '>'
+  /** The key that a record belongs under; under another it is as good as undecodable. */
+  keyOf(record: T): string
+  entriesMax: number
+  onReport: OnStoreReport
+}
+
+interface Entry<T> {
+  revision: number
+  /** Null: the key was deleted, or, with `broken`, its value is not a record. */
+  stored: Stored<T> | null
+  broken: boolean
+  /** The watch's pass that last mentioned it. */
+  pass: number
+  /** When it was last written here, in changes of this cache. */
+  changedAt: number
+}
+
+// A flood of made-up keys: each is asked for once a second at most, and not too many at a time.
+const absentMs = 1_000
+const absentMax = 20_000
+const readsInFlightMax = 128
+const FIRST_PASS_MS_MAX = 30_000
+
+export class CachedStore<T extends object> {
+  readonly #options: CachedStoreOptions<T>
+  readonly #entries = new Map<string, Entry<T>>()
+  readonly #absentUntil = new Map<string, number>()
+  readonly #reading = new Map<string, Promise<Stored<T> | null>>()
+  readonly #watch
+  readonly #firstPass: Promise<void>
+  #pass = 0
+  #changes = 0
+  #evicted = false
+
+  constructor(options: CachedStoreOptions<T>) {
+    this.#options = options
+    let done = () => {}
+    this.#firstPass = new Promise((resolve) => {
+      done = resolve
+    })
+    const { bucket, keys, onReport } = options
+    this.#watch = watchBucket({
+      bucket,
+      keys,
+      sink: {
+        began: () => {
+          this.#pass++
+          this.#evicted = false
+        },
+        entry: (entry) => this.#follow(entry),
+        caughtUp: () => {
+          this.#dropUnmentioned()
+          done()
+        },
+      },
+      onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
+    })
+  }
+
+  /** The record, from the cache where that is current. The same object until the record changes. */
+  async find(key: string): Promise<Stored<T> | null> {
+    const entry = this.#entries.get(key)
+    if (entry !== undefined && this.#watch.isCurrent()) {
+      // Least recently used first: only then is the order worth a write.
+      if (this.#evicted) {
+        this.#entries.delete(key)
+        this.#entries.set(key, entry)
+      }
+      return this.#answer(entry)
+    }
+    const absentUntil = this.#absentUntil.get(key)
+    if (absentUntil !== undefined && absentUntil > performance.now()) return null
+    const reading = this.#reading.get(key)
+    if (reading !== undefined) return reading
+    if (this.#reading.size >= readsInFlightMax) return this.#overrun()
+    const read = this.findOnLeader(key).finally(() => this.#reading.delete(key))
+    this.#reading.set(key, read)
+    return read
+  }
+
+  /** The record as the leader has it now. */
+  async findOnLeader(key: string): Promise<Stored<T> | null> {
+    const begunAt = this.#changes
+    const read = await this.#options.bucket.find(key)
+    const entry = this.#entries.get(key)
+    const changedMeanwhile = entry !== undefined && entry.changedAt > begunAt
+    if (read === null) {
+      if (changedMeanwhile) return this.#answer(entry)
+      this.#entries.delete(key)
+      this.#rememberAbsent(key)
+      return null
+    }
+    if (changedMeanwhile && entry.revision > read.revision) return this.#answer(entry)
+    return this.#answer(this.#take(read))
+  }
+
+  /** Writes the record if its key was never written; null when it was, even if deleted since. */
+  async create(key: string, record: T): Promise<Stored<T> | null> {
+    return this.#write(key, record, 0)
+  }
+
+  /** Compare-and-set: null when it was written, else the record that is there now, read from the leader. */
+  async replace(key: string, stored: Stored<T>, next: T): Promise<Stored<T> | null> {
+    const written = await this.#write(key, next, stored.revision)
+    if (written !== null) return null
+    const current = await this.findOnLeader(key)
+    if (current === null) throw new StoreUnavailable(`writing ${this.#options.bucket.name}: the record was deleted`)
+    return current
+  }
+
+  /** The same as a port without a cache, for those who write rarely. */
+  asRecords(): RecordPort<T> {
+    return {
+      find: (key) => this.findOnLeader(key),
+      create: async (key, record) => (await this.create(key, record)) !== null,
+      replace: async (key, stored, next) => (await this.#write(key, next, stored.revision)) !== null,
+    }
+  }
+
+  /** Everything in the cache, in no order. */
+  *cached(): Generator<[string, Stored<T>]> {
+    for (const [key, { stored }] of this.#entries) if (stored !== null) yield [key, stored]
+  }
+
+  /** Whether the cache holds every record there is. */
+  isComplete(): boolean {
+    return this.#watch.isCurrent() && !this.#evicted
+  }
+
+  /** Whether the watch is current: otherwise this verifier should not take requests. */
+  isHealthy(): boolean {
+    return this.#watch.isCurrent()
+  }
+
+  /** Resolves when the cache was filled for the first time. Throws StoreUnavailable when that takes too long. */
+  async ready(): Promise<void> {
+    await within(this.#firstPass, `filling the cache of ${this.#options.bucket.name}`)
+  }
+
+  stop(): void {
+    this.#watch.stop()
+  }
+
+  #answer(entry: Entry<T>): Stored<T> | null {
+    if (entry.broken) throw new StoreUnavailable(`reading ${this.#options.bucket.name}: undecodable`)
+    return entry.stored
+  }
+
+  async #write(key: string, record: T, revision: number): Promise<Stored<T> | null> {
+    const written = await this.#options.bucket.write(key, encodeRecord(record), revision)
+    if (written === null) return null
+    const stored = { record, revision: written }
+    const entry = this.#entries.get(key)
+    // The watch may have been quicker, with this write or one after it.
+    if (entry === undefined || entry.revision < written) this.#put(key, { revision: written, stored, broken: false })
+    return stored
+  }
+
+  /** What the watch tells. */
+  #follow(read: BucketEntry): void {
+    const entry = this.#entries.get(read.key)
+    if (entry !== undefined && entry.pass === this.#pass && entry.revision > read.revision) return
+    this.#take(read)
+  }
+
+  /** Puts a value in, unless it is the one already there: then the object stays the same. */
+  #take(read: BucketEntry): Entry<T> {
+    const entry = this.#entries.get(read.key)
+    if (entry !== undefined && entry.revision === read.revision) {
+      entry.pass = this.#pass
+      return entry
+    }
+    return this.#put(read.key, { revision: read.revision, ...this.#decode(read) })
+  }
+
+  #decode({ key, revision, value }: BucketEntry): { stored: Stored<T> | null; broken: boolean } {
+    if (value === null) return { stored: null, broken: false }
+    try {
+      const record = decodeRecord(value, this.#options.schema)
+      if (this.#options.keyOf(record) !== key) throw new Error('decoding a record: it belongs under another key')
+      return { stored: { record, revision }, broken: false }
+    } catch (cause) {
+      this.#options.onReport({ kind: 'undecodable', bucket: this.#options.bucket.name, key, cause })
+      return { stored: null, broken: true }
+    }
+  }
+
+  #put(key: string, value: Pick<Entry<T>, 'revision' | 'stored' | 'broken'>): Entry<T> {
+    const entry = { ...value, pass: this.#pass, changedAt: ++this.#changes }
+    this.#absentUntil.delete(key)
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    if (this.#entries.size > this.#options.entriesMax) {
+      this.#evicted = true
+      this.#entries.delete(this.#entries.keys().next().value as string)
+    }
+    return entry
+  }
+
+  #rememberAbsent(key: string): void {
+    if (this.#absentUntil.size >= absentMax) this.#absentUntil.clear()
+    this.#absentUntil.set(key, performance.now() + absentMs)
+  }
+
+  // The watch knows of every record but the very newest; a client that meets this limit tries again.
+  #overrun(): null {
+    if (this.isComplete()) return null
+    throw new StoreUnavailable(`reading ${this.#options.bucket.name}: too many reads at once`)
+  }
+
+  #dropUnmentioned(): void {
+    for (const [key, entry] of this.#entries) if (entry.pass !== this.#pass) this.#entries.delete(key)
+  }
+}
+
+/** `work`, or StoreUnavailable when it takes longer than a first pass may. */
+export async function within(work: Promise<void>, what: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreUnavailable(what)), FIRST_PASS_MS_MAX)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

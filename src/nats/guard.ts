@@ -1,0 +1,121 @@
+/**
+ * The guard on (server id, client id, nonce): which proof a live connection was admitted with, and until when. Every
+ * verifier holds all of it in memory, filled by a watch; the bucket carries it to the others and over a restart.
+ */
+import { headers } from 'nats'
+import { utf8 } from '../core/encoding.ts'
+import type { CredentialKey, Handle, UserNkey } from '../core/identifiers.ts'
+import { type GuardPort, StoreUnavailable } from '../core/ports.ts'
+import type { GuardEntry } from '../core/records.ts'
+import { watchBucket } from './bucket-watch.ts'
+import { within } from './cached-store.ts'
+import { GuardIndex } from './guard-index.ts'
+import { askJetStream } from './jetstream.ts'
+import { type BucketEntry, type KvBucket, subjectOf } from './kv-bucket.ts'
+import type { OnStoreReport } from './record-store.ts'
+import { decodeRecord, guardSchema } from './records-schema.ts'
+
+/** One live connection, as kicking it needs it. */
+export interface LiveConnection {
+  serverId: string
+  clientId: number
+}
+
+export type ConnectionOwner = { credential: CredentialKey } | { session: UserNkey } | { handle: Handle }
+
+export interface Guard extends GuardPort {
+  /** Connections that were admitted for this owner and have not been seen to end. */
+  connectionsWith(owner: ConnectionOwner): LiveConnection[]
+  /** The connection ended. One verifier is told by the server, and tells the others through the bucket. */
+  disconnected(connection: LiveConnection): void
+  /** Entries in memory. */
+  size(): number
+  isHealthy(): boolean
+  ready(): Promise<void>
+  stop(): void
+}
+
+const entriesMax = 500_000
+const brokenMax = 10_000
+const sweepMs = 1_000
+
+export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
+  const index = new GuardIndex(entriesMax)
+  let filled = () => {}
+  const firstPass = new Promise<void>((resolve) => {
+    filled = resolve
+  })
+  // Keys whose value is not an entry: whoever asks about such a connection is refused.
+  const broken = new Set<string>()
+  const follow = ({ key, value }: BucketEntry) => {
+    broken.delete(key)
+    if (value === null) return index.remove(key)
+    try {
+      index.put(key, decodeRecord(value, guardSchema), Date.now())
+    } catch (cause) {
+      if (broken.size < brokenMax) broken.add(key)
+      onReport({ kind: 'undecodable', bucket: bucket.name, key, cause })
+    }
+  }
+  const watch = watchBucket({
+    bucket,
+    keys: '*',
+    // Entries that a new pass does not mention stay until they expire: this verifier's own may still be on their way.
+    sink: { began: () => {}, entry: follow, caughtUp: () => filled() },
+    onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
+  })
+  const sweep = setInterval(() => index.sweep(Date.now()), sweepMs)
+  sweep.unref()
+
+  const share = async (key: string, value: Uint8Array, operation: string | null) => {
+    const header = operation === null ? undefined : headers()
+    header?.set('KV-Operation', operation ?? '')
+    try {
+      const answer = await askJetStream(bucket.link, subjectOf(bucket.name, key), value, header)
+      if (!answer.ok) throw new StoreUnavailable(`writing ${bucket.name}: ${answer.description}`)
+    } catch (cause) {
+      onReport({ kind: 'guard_write_failed', bucket: bucket.name, key, cause })
+    }
+  }
+  const ready = () => within(firstPass, `filling ${bucket.name}`)
+
+  return {
+    find: async (key) => {
+      await ready()
+      if (broken.has(key)) throw new StoreUnavailable(`reading ${bucket.name}: undecodable`)
+      const known = index.get(key)
+      if (known !== null) return known
+      // A re-ask comes after the answer, so the watch has had its time; only what it may have missed is asked for.
+      return watch.isCurrent() && !index.hasForgotten() ? null : findOnLeader(bucket, key)
+    },
+    remember: (key, entry) => {
+      index.put(key, entry, Date.now())
+      void share(key, utf8(JSON.stringify(entry)), null)
+    },
+    connectionsOf: (handle) => index.countOf(handle, Date.now()),
+    connectionsWith: (owner) => index.ownedBy(owner, Date.now()).map(({ serverId, clientId }) => ({ serverId, clientId })),
+    disconnected: ({ serverId, clientId }) => {
+      for (const key of index.keysOf(serverId, clientId)) {
+        index.remove(key)
+        void share(key, new Uint8Array(0), 'DEL')
+      }
+    },
+    size: () => index.size(),
+    isHealthy: () => watch.isCurrent(),
+    ready,
+    stop: () => {
+      clearInterval(sweep)
+      watch.stop()
+    },
+  }
+}
+
+async function findOnLeader(bucket: KvBucket, key: string): Promise<GuardEntry | null> {
+  const read = await bucket.find(key)
+  if (read === null || read.value === null) return null
+  try {
+    return decodeRecord(read.value, guardSchema)
+  } catch (cause) {
+    throw new StoreUnavailable(`reading ${bucket.name}: undecodable`, { cause })
+  }
+}

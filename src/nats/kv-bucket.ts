@@ -1,0 +1,170 @@
+/**
+ * One KV bucket, by the layout that every NATS client understands: stream `KV_<bucket>`, subject `$KV.<bucket>.<key>`.
+ * nats.js has a KV of its own, but reads through any replica where it may; verdicts rest on the leader.
+ */
+import { headers } from 'nats'
+import { z } from 'zod'
+import { StoreUnavailable } from '../core/ports.ts'
+import type { Link } from './connection.ts'
+import { askJetStream } from './jetstream.ts'
+
+export interface BucketSettings {
+  name: string
+  /** What the stream's description says. */
+  description: string
+  replicas: number
+  bytesMax: number
+  /** Only collects what is long over; what is in force is in the value. 0: never. */
+  ageSecondsMax: number
+  /** When full: refuse new records, or forget the oldest. */
+  whenFull: 'refuse' | 'forget_oldest'
+}
+
+/** A setting of the live stream that is not what we would have made. */
+export interface BucketDifference {
+  bucket: string
+  setting: string
+  wanted: string
+  live: string
+}
+
+/** A value as the leader, or the watch, has it. `value` is null where the key was deleted. */
+export interface BucketEntry {
+  key: string
+  revision: number
+  value: Uint8Array | null
+}
+
+export interface KvBucket {
+  readonly name: string
+  readonly link: Link
+  /** The leader's value, or null when the key was never written. */
+  find(key: string): Promise<BucketEntry | null>
+  /**
+   * Writes if the key is still at `revision` (0: was never written, not even deleted since). The new revision, or null
+   * when somebody else was first.
+   */
+  write(key: string, value: Uint8Array, revision: number): Promise<number | null>
+}
+
+const valueBytesMax = 65_536
+const NANOS_PER_SECOND = 1_000_000_000
+
+// JetStream error numbers (nats-server server/errors.json).
+const STREAM_NOT_FOUND = 10_059
+const STREAM_EXISTS = 10_058
+const MESSAGE_NOT_FOUND = 10_037
+// 10164 since 2.12: the stream's leader still has another write to this key in flight.
+const WRONG_SEQUENCE: readonly number[] = [10_071, 10_164]
+
+export function streamOf(bucket: string): string {
+  return `KV_${bucket}`
+}
+
+export function subjectOf(bucket: string, key: string): string {
+  return `$KV.${bucket}.${key}`
+}
+
+/** Makes the bucket if it is not there. What differs in one that is there is told, never changed. */
+export async function openBucket(link: Link, settings: BucketSettings): Promise<{ bucket: KvBucket; differences: BucketDifference[] }> {
+  const wanted = streamConfig(settings)
+  const live = (await liveConfig(link, settings.name)) ?? (await createStream(link, settings.name, wanted))
+  return { bucket: kvBucket(link, settings.name), differences: differencesOf(settings.name, wanted, live) }
+}
+
+function streamConfig(settings: BucketSettings) {
+  return {
+    name: streamOf(settings.name),
+    description: settings.description,
+    subjects: [subjectOf(settings.name, '>')],
+    retention: 'limits',
+    storage: 'file',
+    num_replicas: settings.replicas,
+    max_msgs_per_subject: 1,
+    max_msgs: -1,
+    max_bytes: settings.bytesMax,
+    max_msg_size: valueBytesMax,
+    max_consumers: -1,
+    max_age: settings.ageSecondsMax * NANOS_PER_SECOND,
+    discard: settings.whenFull === 'refuse' ? 'new' : 'old',
+    // A replica may lag; a revoked credential must not come back through one.
+    allow_direct: false,
+    mirror_direct: false,
+    // Nobody may erase a tombstone: neither a message by its number, nor a subject's past.
+    deny_delete: true,
+    deny_purge: true,
+    allow_rollup_hdrs: false,
+  }
+}
+
+type StreamConfig = ReturnType<typeof streamConfig>
+
+const liveSchema = z.looseObject({ config: z.record(z.string(), z.unknown()) })
+
+async function liveConfig(link: Link, bucket: string): Promise<Record<string, unknown> | null> {
+  const subject = `$JS.API.STREAM.INFO.${streamOf(bucket)}`
+  const answer = await askJetStream(link, subject, {})
+  if (!answer.ok && answer.code === STREAM_NOT_FOUND) return null
+  if (!answer.ok) throw new StoreUnavailable(`asking ${subject}: ${answer.description}`)
+  return liveSchema.parse(answer.value).config
+}
+
+async function createStream(link: Link, bucket: string, wanted: StreamConfig): Promise<Record<string, unknown>> {
+  const subject = `$JS.API.STREAM.CREATE.${streamOf(bucket)}`
+  const answer = await askJetStream(link, subject, wanted)
+  if (answer.ok) return liveSchema.parse(answer.value).config
+  // Another verifier was first, with other settings.
+  const live = answer.code === STREAM_EXISTS ? await liveConfig(link, bucket) : null
+  if (live === null) throw new StoreUnavailable(`making the bucket ${bucket}: ${answer.description}`)
+  return live
+}
+
+/** What a server leaves out of a stream's settings is the zero value. */
+function differencesOf(bucket: string, wanted: StreamConfig, live: Record<string, unknown>): BucketDifference[] {
+  const differences: BucketDifference[] = []
+  for (const [setting, value] of Object.entries(wanted)) {
+    if (setting === 'description') continue
+    const zero = typeof value === 'boolean' ? false : typeof value === 'number' ? 0 : ''
+    const there = live[setting] ?? zero
+    if (JSON.stringify(there) === JSON.stringify(value)) continue
+    // More replicas or more room than asked for is not weaker.
+    const atLeast = setting === 'num_replicas' || setting === 'max_bytes'
+    if (atLeast && typeof there === 'number' && (there >= Number(value) || there === -1)) continue
+    differences.push({ bucket, setting, wanted: JSON.stringify(value), live: JSON.stringify(there) })
+  }
+  return differences
+}
+
+const storedSchema = z.looseObject({
+  message: z.looseObject({ seq: z.number().int().positive(), data: z.string().default(''), hdrs: z.string().default('') }),
+})
+const writtenSchema = z.looseObject({ seq: z.number().int().positive() })
+
+function kvBucket(link: Link, name: string): KvBucket {
+  const readSubject = `$JS.API.STREAM.MSG.GET.${streamOf(name)}`
+  return {
+    name,
+    link,
+    find: async (key) => {
+      const answer = await askJetStream(link, readSubject, { last_by_subj: subjectOf(name, key) })
+      if (!answer.ok && answer.code === MESSAGE_NOT_FOUND) return null
+      if (!answer.ok) throw new StoreUnavailable(`reading ${name}: ${answer.description}`)
+      const stored = storedSchema.safeParse(answer.value)
+      if (!stored.success) throw new StoreUnavailable(`reading ${name}`, { cause: stored.error })
+      const { seq, data, hdrs } = stored.data.message
+      const deleted = /^KV-Operation:/im.test(Buffer.from(hdrs, 'base64').toString('latin1'))
+      return { key, revision: seq, value: deleted ? null : Buffer.from(data, 'base64') }
+    },
+    write: async (key, value, revision) => {
+      if (value.length > valueBytesMax) throw new Error(`writing ${name}: the value has ${value.length} bytes`)
+      const expected = headers()
+      expected.set('Nats-Expected-Last-Subject-Sequence', String(revision))
+      const answer = await askJetStream(link, subjectOf(name, key), value, expected)
+      if (!answer.ok && WRONG_SEQUENCE.includes(answer.code)) return null
+      if (!answer.ok) throw new StoreUnavailable(`writing ${name}: ${answer.description}`)
+      const written = writtenSchema.safeParse(answer.value)
+      if (!written.success) throw new StoreUnavailable(`writing ${name}`, { cause: written.error })
+      return written.data.seq
+    },
+  }
+}

@@ -1,0 +1,46 @@
+/** Endorsed session nkeys in `webauthn_sessions`. A revoked one stays as a tombstone, so it is never endorsed again. */
+import { StoreUnavailable, type SessionPort } from '../core/ports.ts'
+import type { UserNkey } from '../core/identifiers.ts'
+import type { SessionRecord, Stored } from '../core/records.ts'
+import { CachedStore } from './cached-store.ts'
+import type { KvBucket } from './kv-bucket.ts'
+import type { OnStoreReport } from './record-store.ts'
+import { sessionSchema } from './records-schema.ts'
+
+/** `expired`: active, but its time is over. */
+export type SessionStanding = SessionRecord['state'] | 'expired'
+
+export interface SessionStore extends SessionPort {
+  findOnLeader(nkey: UserNkey): Promise<Stored<SessionRecord> | null>
+  counts(now: Date): Record<SessionStanding, number>
+  readonly cache: CachedStore<SessionRecord>
+}
+
+const entriesMax = 500_000
+
+export function createSessionStore(bucket: KvBucket, onReport: OnStoreReport): SessionStore {
+  const cache = new CachedStore({ bucket, schema: sessionSchema, keys: '*', keyOf: ({ nkey }) => nkey, entriesMax, onReport })
+  return {
+    cache,
+    find: (nkey) => cache.find(nkey),
+    findOnLeader: (nkey) => cache.findOnLeader(nkey),
+    reserve: async (record) => {
+      const created = await cache.create(record.nkey, record)
+      if (created !== null) return created
+      const there = await cache.findOnLeader(record.nkey)
+      if (there === null) throw new StoreUnavailable('reserving a session: the nkey\'s record was deleted')
+      return there
+    },
+    replace: async (stored, next) => (await cache.replace(stored.record.nkey, stored, next)) === null,
+    counts: (now) => {
+      const counts = { pending: 0, active: 0, expired: 0, revoked: 0 }
+      for (const [, { record }] of cache.cached()) counts[standingOf(record, now)]++
+      return counts
+    },
+  }
+}
+
+/** The session's state, with its time taken into account. */
+export function standingOf(record: SessionRecord, now: Date): SessionStanding {
+  return record.state === 'active' && record.expiresAt <= now.getTime() ? 'expired' : record.state
+}

@@ -1,0 +1,80 @@
+/** Opens every bucket of the AUTH account (docs/state.md). */
+import type { RecordPort } from '../core/ports.ts'
+import type { CeremonyRecord, TicketRecord } from '../core/records.ts'
+import type { Link } from './connection.ts'
+import { type CredentialStore, createCredentialStore } from './credential-store.ts'
+import { createGuard, type Guard } from './guard.ts'
+import { createIdentityStore, type IdentityStore } from './identity-store.ts'
+import { type BucketDifference, type BucketSettings, type KvBucket, openBucket } from './kv-bucket.ts'
+import { type OnStoreReport, recordStore } from './record-store.ts'
+import { ceremonySchema, ticketSchema } from './records-schema.ts'
+import { createSessionStore, type SessionStore } from './session-store.ts'
+
+export interface Stores {
+  credentials: CredentialStore
+  sessions: SessionStore
+  identities: IdentityStore
+  tickets: RecordPort<TicketRecord>
+  ceremonies: RecordPort<CeremonyRecord>
+  guard: Guard
+  /** For listing: tickets are few and not cached. */
+  ticketBucket: KvBucket
+  /** Settings of live buckets that are not what we would have made: reported, never changed. */
+  differences: BucketDifference[]
+  /** Whether every cache is current. When not, verdicts still hold but cost a read each: stop taking requests. */
+  isHealthy(): boolean
+  /** Resolves when every cache was filled once. Throws StoreUnavailable. */
+  ready(): Promise<void>
+  stop(): void
+}
+
+const MiB = 1_048_576
+const day = 86_400
+
+const SETTINGS = {
+  credentials: { name: 'webauthn_credentials', description: 'Registered WebAuthn credentials', bytesMax: 128 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
+  sessions: { name: 'webauthn_sessions', description: 'Endorsed session nkeys', bytesMax: 256 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
+  identities: { name: 'webauthn_identities', description: 'People and machines', bytesMax: 64 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
+  // A ticket lives for seven days at most, a ceremony for five minutes: the rest is for whoever asks what became of it.
+  tickets: { name: 'webauthn_tickets', description: 'Invitations to enrol', bytesMax: 16 * MiB, ageSecondsMax: 30 * day, whenFull: 'refuse' },
+  ceremonies: { name: 'webauthn_ceremonies', description: 'Bytes issued for ceremonies', bytesMax: 16 * MiB, ageSecondsMax: 3_600, whenFull: 'refuse' },
+  // Full, the guard forgets what is oldest and so the first to expire: refusing would forget what is newest.
+  guard: { name: 'webauthn_guard', description: 'Live connections and their proofs', bytesMax: 128 * MiB, ageSecondsMax: day, whenFull: 'forget_oldest' },
+} as const satisfies Record<string, Omit<BucketSettings, 'replicas'>>
+
+/** Names of all buckets: permissions in nats-server.conf name each of them. */
+export const BUCKETS: readonly string[] = Object.values(SETTINGS).map(({ name }) => name)
+
+export async function openStores(link: Link, options: { replicas: number; onReport: OnStoreReport }): Promise<Stores> {
+  const { replicas, onReport } = options
+  const differences: BucketDifference[] = []
+  const open = async (settings: Omit<BucketSettings, 'replicas'>): Promise<KvBucket> => {
+    const opened = await openBucket(link, { ...settings, replicas })
+    differences.push(...opened.differences)
+    return opened.bucket
+  }
+  const ticketBucket = await open(SETTINGS.tickets)
+  const ceremonyBucket = await open(SETTINGS.ceremonies)
+  const credentials = createCredentialStore(await open(SETTINGS.credentials), onReport)
+  const sessions = createSessionStore(await open(SETTINGS.sessions), onReport)
+  const identities = createIdentityStore(await open(SETTINGS.identities), onReport)
+  const guard = createGuard(await open(SETTINGS.guard), onReport)
+  const caches = [credentials.cache, sessions.cache, identities.cache, guard]
+  return {
+    credentials,
+    sessions,
+    identities,
+    tickets: recordStore(ticketBucket, ticketSchema, onReport),
+    ceremonies: recordStore(ceremonyBucket, ceremonySchema, onReport),
+    guard,
+    ticketBucket,
+    differences,
+    isHealthy: () => caches.every((cache) => cache.isHealthy()),
+    ready: async () => {
+      await Promise.all(caches.map((cache) => cache.ready()))
+    },
+    stop: () => {
+      for (const cache of caches) cache.stop()
+    },
+  }
+}

@@ -1,0 +1,69 @@
+/** The verifier's log: JSON lines by pino on stderr, without secrets. */
+import { type DestinationStream, destination, type Logger, pino, stdSerializers } from 'pino'
+import type { VerdictEvent } from '../core/audit-event.ts'
+import { DENIALS } from '../core/denial.ts'
+import { safeText } from '../core/safe-text.ts'
+
+export type { Logger }
+
+// Members that hold secrets wherever they occur, up to two levels down.
+const SECRET_MEMBERS = [
+  'seed', 'jwt', 'sig', 'nonce', 'ticket', 'token', 'auth_token', 'assertion', 'resume', 'password', 'pass', 'issued', 'authorization', 'cookie',
+]
+const REDACTED = '[redacted]'
+
+/** Log lines of one program. `level` is one of pino's; `stream` replaces stderr. */
+export function createLogger(options: { level: string; name: string; stream?: DestinationStream }): Logger {
+  const out = options.stream ?? destination({ fd: 2, sync: true })
+  return pino(
+    {
+      name: options.name,
+      level: options.level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: stdSerializers.errWithCause },
+      redact: { paths: SECRET_MEMBERS.flatMap((member) => [member, `*.${member}`, `*.*.${member}`]), censor: REDACTED },
+    },
+    { write: (line: string) => out.write(scrub(line)) },
+  )
+}
+
+// The last line of defence, for texts that carry a secret where no member's name says so: nkey seeds and JWTs.
+const SEED_OR_JWT = /\bS[ACNOUX][A-Z2-7]{56}\b|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?/g
+
+/** `text` without anything that has the shape of an nkey seed or of a JWT. */
+export function scrub(text: string): string {
+  return text.replace(SEED_OR_JWT, REDACTED)
+}
+
+const LEVELS = { notice: 'info', warning: 'warn', alert: 'warn' } as const
+
+/** One line a verdict, at the level that its severity asks for. */
+export function verdictLine(log: Logger, event: VerdictEvent): void {
+  const { verdict, connection, identity, grant } = event
+  const level = verdict.outcome === 'granted' ? 'info' : verdict.outcome === 'error' ? 'error' : LEVELS[DENIALS[verdict.reason].severity]
+  log[level](
+    {
+      id: event.id,
+      outcome: verdict.outcome,
+      reason: verdict.reason,
+      severity: verdict.outcome === 'denied' ? DENIALS[verdict.reason].severity : undefined,
+      stage: event.stage,
+      verified: event.verified,
+      duration_ms: Math.round(event.durationMs * 100) / 100,
+      handle: identity?.handle,
+      credential: identity?.credentialId.slice(0, 16),
+      class: identity?.class,
+      session: identity?.sessionNkey ?? undefined,
+      server_id: connection?.serverId,
+      client_id: connection?.clientId,
+      client_host: connection === null ? undefined : safeText(connection.clientHost, 256),
+      client_type: connection?.clientType,
+      account: grant?.account,
+      roles: grant?.roles,
+      expires_at: grant?.expiresAt,
+      policy: event.policyHash.slice(0, 12),
+    },
+    'verdict',
+  )
+}

@@ -1,0 +1,143 @@
+/** The policy file: read, watched, and swapped as a whole. A bad file changes nothing but is always spoken about. */
+import { createHash } from 'node:crypto'
+import { watch } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { fromUtf8 } from '../core/encoding.ts'
+import type { Policy } from '../core/policy.ts'
+import { type ParsedPolicy, parsePolicy, type PolicyIssue, type PolicyOptions } from '../core/policy-document.ts'
+
+const fileBytesMax = 256 * 1024
+// An editor's save is several events; the file is read once they have stopped for this long.
+const settleMs = 50
+
+/** Why a file was not taken: its issues, or the error of reading it. */
+export type PolicyRefusal = { kind: 'invalid'; issues: PolicyIssue[] } | { kind: 'unreadable'; error: Error }
+
+export type ReloadOutcome = { outcome: 'unchanged' } | { outcome: 'loaded'; policy: Policy } | { outcome: 'refused'; refusal: PolicyRefusal }
+
+export interface PolicyFileOptions extends PolicyOptions {
+  path: string
+  /**
+   * Awaited before `policy` becomes current, so that its record can be durable first. If it throws, `previous` stays
+   * and onRefused is told. Not called for the initial load.
+   */
+  onChange(policy: Policy, previous: Policy): void | Promise<void>
+  /** The policy in force has stayed the same, and why. Called once for each distinct bad content. */
+  onRefused(refusal: PolicyRefusal): void
+}
+
+export interface PolicyFile {
+  current(): Policy
+  /** The last accepted file with its warnings. */
+  document(): ParsedPolicy
+  /** Reads the file now (SIGHUP). Reloads run one after the other. */
+  reload(): Promise<ReloadOutcome>
+  close(): void
+}
+
+/** The initial file is not valid: everything that is wrong with it is in `issues`. */
+export class PolicyInvalid extends Error {
+  override readonly name = 'PolicyInvalid'
+  readonly issues: readonly PolicyIssue[]
+
+  constructor(path: string, issues: readonly PolicyIssue[]) {
+    super(`loading the policy: ${path}:${issues[0]?.line ?? 1}: ${issues[0]?.message ?? 'not valid'}`)
+    this.issues = issues
+  }
+}
+
+/** Loads the policy and keeps it current. Throws PolicyInvalid, or an Error when the file cannot be read. */
+export async function watchPolicyFile(options: PolicyFileOptions): Promise<PolicyFile> {
+  const { path } = options
+  const first = await load(path, options)
+  if (first.kind === 'unreadable') throw new Error(`loading the policy: ${path}`, { cause: first.error })
+  if (first.kind === 'invalid') throw new PolicyInvalid(path, first.issues)
+  let current = first.parsed
+  // What was last refused is reported once, not at every event of its directory.
+  let refusedDigest: string | null = null
+  let closed = false
+
+  const refuse = (refusal: PolicyRefusal, digest: string): ReloadOutcome => {
+    if (digest !== refusedDigest) options.onRefused(refusal)
+    refusedDigest = digest
+    return { outcome: 'refused', refusal }
+  }
+  const reloadNow = async (): Promise<ReloadOutcome> => {
+    const loaded = await load(path, options)
+    if (loaded.kind !== 'parsed') return refuse(loaded, loaded.digest)
+    refusedDigest = null
+    if (closed || loaded.parsed.policy.hash === current.policy.hash) return { outcome: 'unchanged' }
+    try {
+      await options.onChange(loaded.parsed.policy, current.policy)
+    } catch (cause) {
+      return refuse({ kind: 'unreadable', error: new Error('taking over the policy', { cause }) }, `not taken over: ${loaded.parsed.policy.hash}`)
+    }
+    current = loaded.parsed
+    return { outcome: 'loaded', policy: current.policy }
+  }
+
+  let queue: Promise<unknown> = Promise.resolve()
+  const reload = (): Promise<ReloadOutcome> => {
+    const next = queue.then(reloadNow)
+    queue = next.catch(() => undefined)
+    return next
+  }
+  const stopWatching = watchDirectory(path, {
+    changed: () => void reload().catch((error: unknown) => options.onRefused({ kind: 'unreadable', error: asError(error) })),
+    failed: (error) => options.onRefused({ kind: 'unreadable', error: new Error('watching the policy', { cause: error }) }),
+  })
+  return {
+    current: () => current.policy,
+    document: () => current,
+    reload,
+    close: () => {
+      closed = true
+      stopWatching()
+    },
+  }
+}
+
+type Loaded = { kind: 'parsed'; parsed: ParsedPolicy } | (PolicyRefusal & { digest: string })
+
+async function load(path: string, options: PolicyOptions): Promise<Loaded> {
+  let bytes: Uint8Array
+  try {
+    // A device or a pipe would never end; a huge file is not read just to be refused.
+    const info = await stat(path)
+    if (!info.isFile()) throw new Error('reading the policy: not a regular file')
+    if (info.size > fileBytesMax) return invalid(`the file is larger than ${fileBytesMax} bytes`, `size ${info.size}`)
+    bytes = await readFile(path)
+  } catch (error) {
+    return { kind: 'unreadable', error: asError(error), digest: `unreadable: ${asError(error).message}` }
+  }
+  const digest = createHash('sha256').update(bytes).digest('hex')
+  const text = fromUtf8(bytes)
+  if (text === null) return invalid('the file is not UTF-8', digest)
+  const parsed = parsePolicy(text, options)
+  return parsed.ok ? { kind: 'parsed', parsed } : { kind: 'invalid', issues: parsed.issues, digest }
+}
+
+function invalid(message: string, digest: string): Loaded {
+  return { kind: 'invalid', issues: [{ line: 1, column: 1, path: '', message }], digest }
+}
+
+// Editors rename a new file over the old one and Kubernetes swaps a symbolic link beside it: watching the file itself
+// would go on watching what was replaced.
+function watchDirectory(path: string, { changed, failed }: { changed: () => void; failed: (error: Error) => void }): () => void {
+  let timer: NodeJS.Timeout | null = null
+  const watcher = watch(dirname(resolve(path)), { persistent: false }, () => {
+    if (timer !== null) clearTimeout(timer)
+    timer = setTimeout(changed, settleMs)
+    timer.unref()
+  })
+  watcher.on('error', failed)
+  return () => {
+    if (timer !== null) clearTimeout(timer)
+    watcher.close()
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

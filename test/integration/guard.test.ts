@@ -1,0 +1,116 @@
+/** The guard between verifiers, over restarts, and closing real connections. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { StoreUnavailable } from '../../src/core/ports.ts'
+import { createSystem } from '../../src/nats/system.ts'
+import { type Deployment, startDeployment } from '../support/deployment.ts'
+import { linkTo, openVerifier, type TestVerifier, until } from '../support/links.ts'
+import { NATS_LINES } from '../support/nats-server.ts'
+import { guardEntry, handleOf, newGuardKey } from '../support/records.ts'
+
+for (const line of NATS_LINES) {
+  describe(`guard on nats-server ${line}`, () => {
+    let deployment: Deployment
+    let one: TestVerifier
+    let two: TestVerifier
+    before(async () => {
+      deployment = await startDeployment({ line })
+      one = await openVerifier(deployment)
+      two = await openVerifier(deployment)
+    })
+    after(async () => {
+      await one.close()
+      await two.close()
+      await deployment.stop()
+    })
+
+    test('knows at once what it remembered, and the others soon after', async () => {
+      const key = newGuardKey()
+      const entry = guardEntry({ handle: handleOf('shared') })
+      one.stores.guard.remember(key, entry)
+      assert.deepEqual(await one.stores.guard.find(key), entry)
+      await until('the other verifier knows', async () => (await two.stores.guard.find(key)) !== null)
+      assert.deepEqual(await two.stores.guard.find(key), entry)
+      assert.equal(two.stores.guard.connectionsOf(handleOf('shared')), 1)
+    })
+
+    test('finds nothing for another key', async () => {
+      assert.equal(await one.stores.guard.find(newGuardKey()), null)
+    })
+
+    test('is filled before it answers: a verifier that starts knows what was remembered', async () => {
+      const key = newGuardKey()
+      const entry = guardEntry()
+      one.stores.guard.remember(key, entry)
+      await until('it is shared', async () => (await two.stores.guard.find(key)) !== null)
+      const late = await openVerifier(deployment)
+      try {
+        assert.deepEqual(await late.stores.guard.find(key), entry)
+      } finally {
+        await late.close()
+      }
+    })
+
+    test('drops a connection that ended, with every verifier', async () => {
+      const key = newGuardKey()
+      const entry = guardEntry({ handle: handleOf('leaver') })
+      one.stores.guard.remember(key, entry)
+      await until('it is shared', async () => (await two.stores.guard.find(key)) !== null)
+      two.stores.guard.disconnected(entry)
+      assert.equal(await two.stores.guard.find(key), null)
+      await until('the first verifier heard', () => one.stores.guard.connectionsOf(handleOf('leaver')) === 0)
+    })
+
+    test('leaves other connections alone when one ends', async () => {
+      const entry = guardEntry({ handle: handleOf('stayer') })
+      one.stores.guard.remember(newGuardKey(), entry)
+      one.stores.guard.disconnected({ ...entry, clientId: entry.clientId + 1 })
+      assert.equal(one.stores.guard.connectionsOf(handleOf('stayer')), 1)
+    })
+
+    test('names the connections of a credential, a session or a handle', async () => {
+      const entry = guardEntry({ handle: handleOf('owner') })
+      one.stores.guard.remember(newGuardKey(), entry)
+      const expected = [{ serverId: entry.serverId, clientId: entry.clientId }]
+      assert.deepEqual(one.stores.guard.connectionsWith({ credential: entry.credential }), expected)
+      assert.deepEqual(one.stores.guard.connectionsWith({ handle: entry.handle }), expected)
+    })
+
+    test('refuses to answer about a value that is not an entry', async () => {
+      const key = newGuardKey()
+      await one.link.nats.request(`$KV.webauthn_guard.${key}`, '{"v":1}')
+      await until('the watch told of it', () => two.reports.some((report) => report.kind === 'undecodable' && report.key === key))
+      await assert.rejects(two.stores.guard.find(key), StoreUnavailable)
+    })
+
+    test('closes a real connection, finds it gone the second time, and hears of its end', async () => {
+      const link = await linkTo(deployment, 'verifierSys')
+      const system = createSystem(link)
+      const ended: string[] = []
+      const stop = system.onDisconnect(({ serverId, clientId }) => ended.push(`${serverId}/${clientId}`))
+      await link.nats.flush()
+      const victim = await linkTo(deployment, 'admin')
+      const { server_id: serverId, client_id: clientId } = victim.nats.info ?? assert.fail('no INFO')
+      const disconnected = new Promise<void>((resolve) => victim.onChange((connected) => { if (!connected) resolve() }))
+      assert.equal(await system.kick({ serverId, clientId }), 'kicked')
+      await disconnected
+      await until('the server said so', () => ended.includes(`${serverId}/${clientId}`))
+      assert.equal(await system.kick({ serverId, clientId }), 'gone')
+      stop()
+      await victim.drain()
+      await link.drain()
+    })
+
+    test('cannot close a connection of a server that does not answer', async () => {
+      const link = await linkTo(deployment, 'verifierSys')
+      assert.equal(await createSystem(link).kick({ serverId: guardEntry().serverId, clientId: 1 }), 'failed')
+      await link.drain()
+    })
+
+    test('finds the connections of a user by name', async () => {
+      const link = await linkTo(deployment, 'verifierSys')
+      assert.deepEqual(await createSystem(link).connectionsOf(handleOf('nobody')), [])
+      await link.drain()
+    })
+  })
+}

@@ -1,0 +1,104 @@
+/** Stores whose nats-server dies and comes back. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { StoreUnavailable } from '../../src/core/ports.ts'
+import { startDeployment } from '../support/deployment.ts'
+import { openVerifier, until } from '../support/links.ts'
+import { NATS_LINES } from '../support/nats-server.ts'
+import { credentialRecord, guardEntry, newCredentialId, newGuardKey, sessionRecord } from '../support/records.ts'
+
+for (const line of NATS_LINES) {
+  describe(`stores over a restart of nats-server ${line}`, () => {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      test(`are unhealthy while it is gone (${signal}), fail closed, and are true again afterwards`, async () => {
+        const deployment = await startDeployment({ line })
+        const one = await openVerifier(deployment)
+        const two = await openVerifier(deployment)
+        let { server } = deployment
+        try {
+          const record = credentialRecord()
+          await one.stores.credentials.create(record)
+          const session = await one.stores.sessions.reserve(sessionRecord())
+          const key = newGuardKey()
+          const entry = guardEntry()
+          one.stores.guard.remember(key, entry)
+          await until('all is shared', async () => (await two.stores.guard.find(key)) !== null && (await two.stores.credentials.find(record.id)) !== null)
+          const before = await two.stores.credentials.find(record.id)
+          assert.equal(two.stores.isHealthy(), true)
+
+          await server.kill(signal)
+          await until('the stores noticed', () => !one.stores.isHealthy() && !two.stores.isHealthy())
+          await assert.rejects(two.stores.credentials.find(record.id), StoreUnavailable)
+          await assert.rejects(two.stores.credentials.find(newCredentialId()), StoreUnavailable)
+          await assert.rejects(one.stores.sessions.reserve(sessionRecord()), StoreUnavailable)
+          await assert.rejects(one.stores.credentials.replace(before ?? assert.fail(), record), StoreUnavailable)
+          // The guard is in memory: a re-ask would be answered, if anybody could ask.
+          assert.deepEqual(await two.stores.guard.find(key), entry)
+
+          server = await server.restart()
+          await until('the stores are current', () => one.stores.isHealthy() && two.stores.isHealthy())
+          assert.equal(await two.stores.credentials.find(record.id), before, 'an unchanged record is still the same object')
+          assert.deepEqual((await two.stores.sessions.find(session.record.nkey))?.record, session.record)
+          assert.equal(await one.stores.credentials.replace(before ?? assert.fail(), { ...record, state: 'revoked', endedAt: 1 }), null)
+          await until('the other follows', async () => (await two.stores.credentials.find(record.id))?.record.state === 'revoked')
+
+          const late = await openVerifier(deployment)
+          assert.deepEqual(await late.stores.guard.find(key), entry)
+          assert.equal((await late.stores.credentials.find(record.id))?.record.state, 'revoked')
+          await late.close()
+        } finally {
+          await one.close()
+          await two.close()
+          await server.stop()
+        }
+      })
+    }
+
+    test('hear what another verifier wrote while they were cut off', async () => {
+      const deployment = await startDeployment({ line })
+      const one = await openVerifier(deployment)
+      const two = await openVerifier(deployment)
+      try {
+        const record = credentialRecord()
+        await one.stores.credentials.create(record)
+        await until('it is shared', async () => (await two.stores.credentials.find(record.id)) !== null)
+        const reconnected = new Promise<void>((resolve) => two.link.onChange((connected) => { if (connected) resolve() }))
+        // Only the second verifier loses its connection.
+        const disconnected = new Promise<void>((resolve) => two.link.onChange((connected) => { if (!connected) resolve() }))
+        void two.link.nats.reconnect()
+        await disconnected
+        const stored = await one.stores.credentials.find(record.id)
+        assert.equal(await one.stores.credentials.replace(stored ?? assert.fail(), { ...record, state: 'revoked' }), null)
+        await reconnected
+        assert.equal((await two.stores.credentials.find(record.id))?.record.state, 'revoked')
+        await until('it is current', () => two.stores.isHealthy())
+        assert.equal((await two.stores.credentials.find(record.id))?.record.state, 'revoked')
+      } finally {
+        await one.close()
+        await two.close()
+        await deployment.stop()
+      }
+    })
+
+    test('are unhealthy within seconds when the watch falls silent, and recover', async () => {
+      const deployment = await startDeployment({ line })
+      const one = await openVerifier(deployment)
+      try {
+        const record = credentialRecord()
+        await one.stores.credentials.create(record)
+        // A stopped server keeps its sockets open: only the missing heartbeats tell.
+        deployment.server.child.kill('SIGSTOP')
+        await until('the silence is noticed', () => !one.stores.credentials.cache.isHealthy())
+        assert.equal(one.link.isConnected(), true)
+        await assert.rejects(one.stores.credentials.find(record.id), StoreUnavailable)
+        deployment.server.child.kill('SIGCONT')
+        await until('it is current', () => one.stores.isHealthy())
+        assert.deepEqual((await one.stores.credentials.find(record.id))?.record, record)
+      } finally {
+        deployment.server.child.kill('SIGCONT')
+        await one.close()
+        await deployment.stop()
+      }
+    })
+  })
+}

@@ -1,0 +1,278 @@
+/** The whole product for a test: the shipped nats-server configuration, and the verifier of src/main.ts in this process. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect, type NatsConnection, nkeyAuthenticator, type Subscription } from 'nats'
+import type { NatsServerLine } from '../../scripts/nats-server.ts'
+import { readConfig } from '../../src/config.ts'
+import { credentialKey } from '../../src/core/identifiers.ts'
+import { connectChallenge, MACHINE_ORIGIN, resumeMessage } from '../../src/core/protocol.ts'
+import type { CredentialRecord, IdentityRecord, SessionRecord } from '../../src/core/records.ts'
+import { sha256 } from '../../src/core/session.ts'
+import { startVerifier } from '../../src/main.ts'
+import { testNkey, type TestNkey } from './authorization-request.ts'
+import { type Deployment, type DeploymentKeys, startDeployment } from './deployment.ts'
+import { freePort } from './free-port.ts'
+import { type RawClient, rawClient } from './raw-client.ts'
+import { type AssertionInput, b64u, FLAGS, type TestAlg, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
+
+export const PERSON = { rpId: 'localhost', origin: 'http://localhost:8181' }
+export const MACHINE_RP = 'machines.nats.test'
+
+export interface ProductOptions {
+  line?: NatsServerLine
+  /** xkey in nats-server; the verifier has one unless `verifierXkey` says otherwise. */
+  xkey?: boolean
+  verifierXkey?: boolean
+  policy: string
+  /** More lines of nats-webauthn.yaml. */
+  yaml?: string
+  /** Changes nats-server.conf. */
+  edit?: (config: string) => string
+  urls?: (deployment: Deployment) => string[]
+}
+
+/** One audit record as published: its subject and body. */
+export interface AuditRecord {
+  subject: string
+  body: Record<string, never> & { [member: string]: unknown }
+}
+
+export interface TestIdentity {
+  key: TestKey
+  credential: CredentialRecord
+  identity: IdentityRecord
+  session: TestNkey
+}
+
+export interface Product {
+  deployment: Deployment
+  dir: string
+  configFile: string
+  url: string
+  enrolmentOrigin: string
+  operationsUrl: string
+  verifier: Awaited<ReturnType<typeof startVerifier>>
+  /** Connection of the verifier's AUTH user, to write state directly. */
+  auth: NatsConnection
+  auditor: NatsConnection
+  records: AuditRecord[]
+  /** The next record, or one already seen, that `matches`. Each record is handed out once. */
+  record(matches: (record: AuditRecord) => boolean): Promise<AuditRecord>
+  /** The verdict on the client with this id: `outcome.reason`. */
+  verdictOn(clientId: number): Promise<string>
+  enrolled(handle: string, options?: EnrolOptions): Promise<TestIdentity>
+  putSession(session: SessionRecord): Promise<void>
+  raw(): Promise<RawClient>
+  stop(): Promise<void>
+}
+
+export interface EnrolOptions {
+  class?: 'machine' | 'person'
+  roles?: string[]
+  alg?: TestAlg
+  change?: Partial<CredentialRecord>
+}
+
+/** `nats` 2.x options of an nkey user of the deployment. */
+export function nkeyUser(deployment: Deployment, name: keyof DeploymentKeys, inbox: string) {
+  return {
+    servers: `127.0.0.1:${deployment.server.port}`,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(deployment.seeds[name])),
+    inboxPrefix: inbox,
+  }
+}
+
+/** nats-server and the files of a deployment; the verifier is the caller's to start. */
+export type ProductFiles = Pick<Product, 'deployment' | 'dir' | 'configFile' | 'url' | 'enrolmentOrigin' | 'operationsUrl' | 'raw' | 'stop'> & {
+  /** Writes an identity, once the verifier has made the buckets. */
+  enrolled: Product['enrolled']
+}
+
+export async function startProductFiles(options: ProductOptions): Promise<ProductFiles> {
+  const xkey = options.xkey ?? true
+  const deployment = await startDeployment({
+    ...(options.line === undefined ? {} : { line: options.line }),
+    xkey,
+    ...(options.edit === undefined ? {} : { edit: options.edit }),
+  })
+  const [enrolmentPort, operationsPort] = [await freePort(), await freePort()]
+  const configFile = writeConfig(deployment, { ...options, xkey: options.verifierXkey ?? xkey, enrolmentPort, operationsPort })
+  const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier'))
+  return {
+    deployment,
+    dir: deployment.server.dir,
+    configFile,
+    url: deployment.url,
+    enrolmentOrigin: `http://localhost:${enrolmentPort}`,
+    operationsUrl: `http://127.0.0.1:${operationsPort}`,
+    raw: () => rawClient(deployment.server.port),
+    enrolled: (handle, enrol = {}) => writeIdentity(auth, handle, enrol),
+    async stop() {
+      await auth.close()
+      await deployment.stop()
+    },
+  }
+}
+
+export async function startProduct(options: ProductOptions): Promise<Product> {
+  const files = await startProductFiles(options)
+  const { deployment, configFile } = files
+  const auditor = await connect(nkeyUser(deployment, 'auditor', '_INBOX_auditor'))
+  const trail = followAudit(auditor.subscribe('audit.webauthn.>'))
+  await auditor.flush()
+  const verifier = await startVerifier(readConfig(configFile))
+  const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier'))
+  return {
+    ...files, ...trail, verifier, auth, auditor,
+    async verdictOn(clientId) {
+      const found = await trail.record(({ body }) => (nats(body)['client_id'] as number | undefined) === clientId && body['class_uid'] === 3002)
+      return found.subject.split('.').slice(-2).join('.')
+    },
+    async putSession(session) {
+      await putKey(auth, 'webauthn_sessions', session.nkey, session)
+    },
+    async stop() {
+      await verifier.stop()
+      await Promise.all([auth.close(), auditor.close()])
+      await files.stop()
+    },
+  }
+}
+
+/** The `unmapped.nats` part of a record. */
+export function nats(body: AuditRecord['body']): Record<string, unknown> {
+  const unmapped = (body['unmapped'] ?? {}) as Record<string, Record<string, unknown> | undefined>
+  return unmapped['nats'] ?? {}
+}
+
+function writeConfig(
+  deployment: Deployment,
+  options: ProductOptions & { xkey: boolean; enrolmentPort: number; operationsPort: number },
+): string {
+  const dir = deployment.server.dir
+  mkdirSync(join(dir, 'keys'), { mode: 0o700 })
+  for (const [name, seed] of Object.entries(deployment.seeds)) writeFileSync(join(dir, 'keys', `${name}.seed`), `${seed}\n`, { mode: 0o600 })
+  writeFileSync(join(dir, 'policy.yaml'), options.policy)
+  const urls = options.urls?.(deployment) ?? [deployment.url, deployment.websocketUrl]
+  const file = join(dir, 'nats-webauthn.yaml')
+  writeFileSync(file, `nats:
+  servers: ["127.0.0.1:${deployment.server.port}"]
+  auth_seed_file: keys/verifierAuth.seed
+  audit_seed_file: keys/verifierAudit.seed
+  system_seed_file: keys/verifierSys.seed
+callout:
+  issuer_seed_file: keys/issuer.seed
+  ${options.xkey ? 'xkey_seed_file: keys/xkey.seed' : 'xkey: none'}
+  accounts: { targets: [APP] }
+urls: ${JSON.stringify(urls)}
+relying_parties:
+  machine: { rp_id: ${MACHINE_RP} }
+  person: { rp_id: ${PERSON.rpId}, origins: ["${PERSON.origin}"] }
+policy_file: policy.yaml
+enrolment: { listen: "127.0.0.1:${options.enrolmentPort}", origin: "http://localhost:${options.enrolmentPort}" }
+operations: { listen: "127.0.0.1:${options.operationsPort}", auth: none }
+admin: { name: admin, seed_file: keys/admin.seed }
+auditor: { seed_file: keys/auditor.seed }
+log: { level: error }
+${options.yaml ?? ''}`)
+  return file
+}
+
+function followAudit(subscription: Subscription): Pick<Product, 'record' | 'records'> {
+  const records: AuditRecord[] = []
+  const unclaimed: AuditRecord[] = []
+  const waiting: { matches: (record: AuditRecord) => boolean; found: (record: AuditRecord) => void }[] = []
+  void (async () => {
+    for await (const message of subscription) {
+      const record = { subject: message.subject, body: JSON.parse(message.string()) as AuditRecord['body'] }
+      records.push(record)
+      const index = waiting.findIndex(({ matches }) => matches(record))
+      if (index < 0) unclaimed.push(record)
+      else waiting.splice(index, 1)[0]?.found(record)
+    }
+  })()
+  return {
+    records,
+    record(matches) {
+      const index = unclaimed.findIndex(matches)
+      if (index >= 0) return Promise.resolve(unclaimed.splice(index, 1)[0] as AuditRecord)
+      return new Promise((found) => waiting.push({ matches, found }))
+    },
+  }
+}
+
+async function putKey(auth: NatsConnection, bucket: string, key: string, value: unknown): Promise<void> {
+  await auth.jetstream().publish(`$KV.${bucket}.${key}`, new TextEncoder().encode(JSON.stringify(value)))
+}
+
+/** Writes an enrolled identity straight into the buckets: classes and flags that enrolment would not produce. */
+async function writeIdentity(auth: NatsConnection, handle: string, options: EnrolOptions): Promise<TestIdentity> {
+  const kind = options.class ?? 'machine'
+  const key = testKey(options.alg)
+  const now = Date.now()
+  const credential = {
+    v: 1, id: b64u(crypto.getRandomValues(new Uint8Array(32))), publicKey: b64u(key.cose), signCount: 0, signCountAt: now - 60_000,
+    backupEligible: true, backupState: kind === 'person', transports: [], aaguid: '00000000-0000-0000-0000-000000000000',
+    attestation: { format: 'packed', trust: 'self' }, rpId: kind === 'machine' ? MACHINE_RP : PERSON.rpId, class: kind, handle,
+    userHandle: b64u(crypto.getRandomValues(new Uint8Array(32))), name: 'test key', state: 'active', createdAt: now,
+    expiresAt: null, endedAt: null, enrolledBy: 'admin', ...options.change,
+  } as unknown as CredentialRecord
+  const identity = {
+    v: 1, handle, class: kind, issuer: kind === 'machine' ? 'machine' : 'https://idp.example.com', subject: handle, displayName: handle,
+    roles: (options.roles ?? []).map((name) => ({ name, source: kind === 'machine' ? 'assigned' : 'idp', asOf: now })),
+    claims: {}, state: 'active', createdAt: now,
+  } as unknown as IdentityRecord
+  await putKey(auth, 'webauthn_identities', handle, identity)
+  await putKey(auth, 'webauthn_credentials', credentialKey(credential.id), credential)
+  return { key, credential, identity, session: testNkey('U') }
+}
+
+export interface ProofInput {
+  nonce: string
+  url: string
+  nkey?: string
+  plain?: boolean
+  assertion?: Partial<AssertionInput>
+}
+
+/** An AuthenticationResponseJSON of `who` for one connection, in order unless `assertion` says otherwise. */
+export function assertionFor(who: TestIdentity, { nonce, url, nkey = '', plain = false, assertion }: ProofInput) {
+  const machine = who.credential.class === 'machine'
+  return testAssertion({
+    key: who.key,
+    credentialId: who.credential.id,
+    challenge: connectChallenge(sha256, { nonce, url, nkey, plain }),
+    rpId: who.credential.rpId,
+    origin: machine ? MACHINE_ORIGIN : PERSON.origin,
+    flags: machine ? FLAGS.BE : FLAGS.UP | FLAGS.UV | FLAGS.BE | FLAGS.BS,
+    userHandle: who.credential.userHandle,
+    ...assertion,
+  })
+}
+
+/** CONNECT fields of a proof. */
+export function proof(who: TestIdentity, input: ProofInput): { sig: string; nkey?: string } {
+  const sig = b64u(JSON.stringify({ v: 1, url: input.url, assertion: assertionFor(who, input) }))
+  return input.nkey === undefined ? { sig } : { sig, nkey: input.nkey }
+}
+
+export function resumeSignature(nkey: TestNkey, { nonce, url }: { nonce: string; url: string }): string {
+  return b64u(nkey.sign(resumeMessage(sha256, { nonce, url, nkey: nkey.publicKey })))
+}
+
+/** CONNECT fields of a proof that endorses `who`'s session nkey. */
+export function endorsing(who: TestIdentity, input: Omit<ProofInput, 'nkey'>): { sig: string; nkey: string } {
+  const nkey = who.session.publicKey
+  const members = { v: 1, url: input.url, assertion: assertionFor(who, { ...input, nkey }), resume: resumeSignature(who.session, input) }
+  return { nkey, sig: b64u(JSON.stringify(input.plain ? { ...members, plain: true } : members)) }
+}
+
+/** CONNECT fields of a bound resume. */
+export function boundResume(session: TestNkey, input: { nonce: string; url: string }): { sig: string; nkey: string } {
+  return { nkey: session.publicKey, sig: b64u(JSON.stringify({ v: 1, url: input.url, resume: resumeSignature(session, input) })) }
+}
+
+/** CONNECT fields of a plain resume. */
+export function plainResume(session: TestNkey, nonce: string): { sig: string; nkey: string } {
+  return { nkey: session.publicKey, sig: b64u(session.sign(Buffer.from(nonce))) }
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { posix } from 'node:path'
+import { describe, test } from 'node:test'
+import { filesUnder } from '../support/source-files.ts'
+
+const EDGES = ['nats', 'http', 'audit', 'observability', 'policy', 'idp']
+const CORE_PACKAGES = ['node:crypto', 'node:net', 'zod', 'yaml', '@simplewebauthn/server', '@simplewebauthn/server/helpers']
+const PROTOCOL_FILES = ['encoding', 'protocol', 'nkey', 'server-address'].map((name) => `src/core/${name}.ts`)
+// Only these may write to the terminal or end the process, so only they are at the top.
+const TOP = ['src/cli/', 'src/main.ts']
+
+/** Everything that a file imports: static, re-exported, dynamic and type-only. */
+function importsOf(source: string): string[] {
+  const text = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+  const forms = [/^\s*(?:import|export)\s[^'"`;]*?\sfrom\s+['"]([^'"]+)['"]/gm, /^\s*import\s+['"]([^'"]+)['"]/gm, /\bimport\(\s*['"]([^'"]+)['"]/g, /\brequire\(\s*['"]([^'"]+)['"]/g]
+  return forms.flatMap((form) => [...text.matchAll(form)].map((match) => match[1] as string))
+}
+
+/** Why `file` may not import `specifier`, or null. Paths are relative to the repository. */
+function violation(file: string, specifier: string): string | null {
+  const isLocal = specifier.startsWith('.')
+  if (isLocal && !specifier.endsWith('.ts') && !specifier.endsWith('.json')) return 'a specifier of our own ends in .ts'
+  if (!isLocal && !specifier.startsWith('node:') && builtinModules.includes(specifier)) return 'Node\'s modules are written node:'
+  const target = isLocal ? posix.normalize(posix.join(posix.dirname(file), specifier)) : specifier
+  const [, layer = ''] = file.split('/')
+  const inLayer = (name: string): boolean => target.startsWith(`src/${name}/`)
+  if (TOP.some((top) => file.startsWith(top))) return null
+  if (TOP.some((top) => target.startsWith(top))) return 'nothing imports main or the CLI'
+  if (layer === 'core') {
+    if (isLocal) return inLayer('core') ? null : 'core imports core alone'
+    return CORE_PACKAGES.includes(specifier) ? null : 'core is pure'
+  }
+  if (layer === 'client') {
+    if (!isLocal) return specifier.startsWith('node:') ? null : 'the SDK has no dependencies'
+    return inLayer('client') || PROTOCOL_FILES.includes(target) ? null : 'the SDK shares the protocol files of core only'
+  }
+  if (EDGES.includes(layer)) {
+    if (!isLocal) return null
+    return inLayer('core') || inLayer(layer) ? null : 'an edge imports core and itself, never another edge'
+  }
+  return null
+}
+
+const files = filesUnder('src', '.ts')
+
+describe('the layers', () => {
+  test('are kept by every import there is', () => {
+    assert.ok(files.length > 20)
+    const broken = files.flatMap((file) =>
+      importsOf(readFileSync(file, 'utf8')).flatMap((specifier) => {
+        const why = violation(file, specifier)
+        return why === null ? [] : [`${file} imports ${specifier}: ${why}`]
+      }),
+    )
+    assert.deepEqual(broken, [])
+  })
+
+  test('hold a file of every folder, so that none escapes the rules', () => {
+    const folders = new Set(files.filter((file) => file.split('/').length > 2).map((file) => file.split('/')[1]))
+    for (const folder of folders) assert.ok(['core', 'client', 'cli', ...EDGES].includes(folder as string), `src/${folder}`)
+  })
+
+  const violations: [string, string][] = [
+    ['src/core/decide.ts', 'node:fs'],
+    ['src/core/decide.ts', 'node:timers/promises'],
+    ['src/core/decide.ts', 'crypto'],
+    ['src/core/decide.ts', 'nats'],
+    ['src/core/decide.ts', 'pino'],
+    ['src/core/decide.ts', '../nats/connection.ts'],
+    ['src/core/decide.ts', '../config.ts'],
+    ['src/core/decide.ts', '../client/index.ts'],
+    ['src/core/decide.ts', './denial'],
+    ['src/core/deeper/x.ts', '../../nats/connection.ts'],
+    ['src/nats/auth-callout.ts', '../audit/publisher.ts'],
+    ['src/nats/auth-callout.ts', '../observability/metrics.ts'],
+    ['src/nats/auth-callout.ts', '../client/index.ts'],
+    ['src/nats/auth-callout.ts', '../main.ts'],
+    ['src/nats/auth-callout.ts', '../config.ts'],
+    ['src/nats/auth-callout.ts', '../core/../http/server.ts'],
+    ['src/http/server.ts', '../nats/connection.ts'],
+    ['src/http/server.ts', '../cli/command.ts'],
+    ['src/audit/publisher.ts', '../nats/connection.ts'],
+    ['src/observability/metrics.ts', '../http/server.ts'],
+    ['src/policy/watch.ts', '../audit/publisher.ts'],
+    ['src/client/index.ts', 'nats'],
+    ['src/client/index.ts', '@nats-io/nats-core'],
+    ['src/client/index.ts', '../core/decide.ts'],
+    ['src/client/index.ts', '../core/identifiers.ts'],
+    ['src/client/index.ts', '../nats/connection.ts'],
+    ['src/config.ts', './main.ts'],
+    ['src/config.ts', './cli/command.ts'],
+  ]
+  for (const [file, specifier] of violations) {
+    test(`refuse ${specifier} in ${file}`, () => assert.notEqual(violation(file, specifier), null))
+  }
+
+  test('allow what they are for', () => {
+    const allowed: [string, string][] = [
+      ['src/core/decide.ts', './denial.ts'], ['src/core/x.ts', 'node:crypto'], ['src/core/x.ts', 'zod'], ['src/nats/x.ts', '../core/ports.ts'], ['src/nats/x.ts', 'nats'],
+      ['src/client/x.ts', '../core/nkey.ts'], ['src/client/x.ts', 'node:fs'], ['src/cli/x.ts', '../nats/connection.ts'], ['src/main.ts', './http/server.ts'],
+    ]
+    for (const [file, specifier] of allowed) assert.equal(violation(file, specifier), null, `${file} ${specifier}`)
+  })
+
+  test('are read from every form of import', () => {
+    const source = [
+      "import { a } from './a.ts'", "import type { b } from './b.ts'", "import {\n  c,\n  d,\n} from './c.ts'", "import './d.ts'", "export { e } from './e.ts'", "export * from './f.ts'",
+      "const g = await import('./g.ts')", "type H = import('./h.ts').H", "// import './no.ts'", "/* import './no.ts' */",
+    ].join('\n')
+    assert.deepEqual(importsOf(source).sort(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => `./${name}.ts`))
+  })
+
+  test('are enforced by the linter as well', () => {
+    const config = readFileSync('biome.json', 'utf8')
+    for (const name of ['core', 'client', ...EDGES]) assert.ok(config.includes(`"src/${name}/**"`), name)
+    assert.equal(config.match(/"noRestrictedImports"/g)?.length, 4)
+  })
+})
