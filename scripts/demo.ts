@@ -100,7 +100,10 @@ async function story(dir: string, resources: { processes: Running[]; taps: Wiret
   const before = await verdicts(dir, ports)
 
   chapter('Without a credential')
-  expect((await attempt({ servers: url, reconnect: false })) === 'AUTHORIZATION_VIOLATION', 'a client that proves nothing is refused')
+  expect(
+    (await attempt({ servers: `nats://localhost:${ports.nats}`, reconnect: false })) === 'AUTHORIZATION_VIOLATION',
+    'a client that proves nothing is refused',
+  )
 
   chapter('Two services enrol')
   const credentialId = await enrolMachine(dir, ports, 'orders', 'orders-writer')
@@ -124,7 +127,7 @@ async function story(dir: string, resources: { processes: Running[]; taps: Wiret
 
   chapter('A thief')
   if (recorded === null) throw new Error('the tap heard no CONNECT')
-  ok(`the tap recorded what orders sent (${recorded.length} bytes of CONNECT)`)
+  expect(recorded.includes('"sig"'), `the tap recorded what orders sent: ${recorded.length} bytes of CONNECT, with the proof`)
   const thief = await openProbe(`nats://127.0.0.1:${ports.nats}`, null)
   const answer = await thief.ask(JSON.parse(recorded.slice('CONNECT '.length)))
   thief.close()
@@ -139,7 +142,9 @@ async function story(dir: string, resources: { processes: Running[]; taps: Wiret
   expect(again === 'AUTHORIZATION_VIOLATION', 'its key is refused from now on')
 
   chapter('What the security team sees')
-  for (const line of (await cli(dir, 'audit', 'tail', '>')).trimEnd().split('\n')) console.log(`    ${line.slice(0, 150)}`)
+  const trail = await cli(dir, 'audit', 'tail', '--since', '1h')
+  for (const line of trail.trimEnd().split('\n')) console.log(`    ${line.slice(0, 150)}`)
+  expect(trail.includes('request.denied.challenge_mismatch'), 'the thief is in the trail, and why it failed')
   const after = await verdicts(dir, ports)
   console.log(`    metrics, before: ${JSON.stringify(before)}  after: ${JSON.stringify(after)}`)
   expect((after['denied'] ?? 0) > (before['denied'] ?? 0) && (after['granted'] ?? 0) > (before['granted'] ?? 0), 'the counters moved')

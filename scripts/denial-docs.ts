@@ -25,7 +25,7 @@ const STAGE_TITLES: Record<Stage, string> = {
   open: 'Stage 1, open: is this a genuine request from our nats-server, about a client?',
   read: 'Stage 2, read: does `sig` hold one of the four forms, for a server we serve?',
   lookup: 'Stage 3, look up: who would this be, and are they in force?',
-  verify: 'Stage 4, verify: WebAuthn Level 3 §7.2 in its order, or the session key\'s signature',
+  verify: "Stage 4, verify: WebAuthn Level 3 §7.2 in its order, or the session key's signature",
   resolve: 'Stage 5, resolve: what may this identity do, here and now?',
   store: 'Stage 6, store: the writes that must come first',
   record: 'Stage 7, record',
@@ -40,7 +40,9 @@ function section(stage: Stage): string {
 }
 
 function list(rows: Record<string, string>): string {
-  return Object.entries(rows).map(([reason, doc]) => `### ${reason}\n\n${doc}\n`).join('\n')
+  return Object.entries(rows)
+    .map(([reason, doc]) => `### ${reason}\n\n${doc}\n`)
+    .join('\n')
 }
 
 /** The whole page. */

@@ -16,7 +16,7 @@ export interface Ports {
 }
 
 /** The ports that `init` writes. */
-export const SHIPPED_PORTS: Ports = { nats: 4222, websocket: 8080, monitor: 8222, enrolment: 8090, operations: 9464 }
+export const SHIPPED_PORTS: Ports = { nats: 4222, websocket: 8080, monitor: 8222, enrolment: 8780, operations: 9464 }
 
 // Named absolutely: the processes run in the deployment's directory, where tsx is not to be found.
 const cli = ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))]
@@ -55,12 +55,19 @@ export interface Finished {
   stderr: string
 }
 
-/** Runs one command of the CLI in `dir` to its end. */
-export async function runCli(dir: string, args: readonly string[]): Promise<Finished> {
-  const child = spawn(process.execPath, [...cli, ...args], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
+/** Runs one command of the CLI in `dir` to its end, with `stdin` on its standard input. */
+export async function runCli(dir: string, args: readonly string[], stdin = ''): Promise<Finished> {
+  const child = spawn(process.execPath, [...cli, ...args], { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text
+  })
+  // A command that reads nothing may be gone before this is written.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(stdin)
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, ...output }
 }
@@ -85,9 +92,14 @@ export async function startNatsServer(binary: string, dir: string): Promise<Runn
 
 /** Starts the verifier in `dir`; resolves when it is ready. */
 export async function startVerifier(dir: string): Promise<Running> {
-  const running = start(process.execPath, [...cli, 'serve'], dir)
+  const running = beginVerifier(dir)
   await running.said(/"msg":"ready"/)
   return running
+}
+
+/** Starts the verifier in `dir`, ready or not. */
+export function beginVerifier(dir: string): Running {
+  return start(process.execPath, [...cli, 'serve'], dir)
 }
 
 function start(command: string, args: readonly string[], dir: string): Running {

@@ -62,7 +62,14 @@ function fetchFromMirror(line: NatsServerLine, target: string): string {
     const list = join(work, 'sources.list')
     writeFileSync(list, `deb [signed-by=${keyring}] ${mirror} ${NATS_SERVER_SUITES[line]} main\n`)
     // An apt of its own: the system's sources and lists stay as they are.
-    const settings = [`Dir::Etc::sourcelist=${list}`, 'Dir::Etc::sourceparts=-', `Dir::State::lists=${work}/lists`, `Dir::Cache=${work}/cache`, 'APT::Get::List-Cleanup=0', 'APT::Sandbox::User=root']
+    const settings = [
+      `Dir::Etc::sourcelist=${list}`,
+      'Dir::Etc::sourceparts=-',
+      `Dir::State::lists=${work}/lists`,
+      `Dir::Cache=${work}/cache`,
+      'APT::Get::List-Cleanup=0',
+      'APT::Sandbox::User=root',
+    ]
     const options = settings.flatMap((setting) => ['-o', setting])
     process.stderr.write(`fetching nats-server ${line} from this machine's Debian mirror\n`)
     execFileSync('apt-get', [...options, '-q', 'update'], { stdio: ['ignore', 'ignore', 'pipe'] })

@@ -9,7 +9,14 @@ import { pathToFileURL } from 'node:url'
 import { ed25519PrivateKey, ed25519RawPublic, ed25519Sign } from '../src/core/ed25519.ts'
 import { base64url, concat, lengthPrefixed, utf8 } from '../src/core/encoding.ts'
 import { encodePublicNkey } from '../src/core/nkey.ts'
-import { ceremonyChallenge, connectChallenge, MACHINE_ORIGIN, plainMessage, possessionMessage, resumeMessage } from '../src/core/protocol.ts'
+import {
+  ceremonyChallenge,
+  connectChallenge,
+  MACHINE_ORIGIN,
+  plainMessage,
+  possessionMessage,
+  resumeMessage,
+} from '../src/core/protocol.ts'
 import { sha256 } from '../src/core/session.ts'
 
 /** 32 bytes, counting up from `first`. Keys made like this are for examples only. */
@@ -29,7 +36,8 @@ export const INPUTS = {
     x: '68ec7cf08cd4106e43b14de895426522bd0a45150c027e45c7953434d747e7ba',
     y: 'e3af39a88ebbee8679bb61e7845c3a89cb9b5a3237c3fdb0b0587dbaf415118d',
     // ECDSA signatures are random, so one is fixed here; it is verified below.
-    signature: '30440220379d038e1dfa3d8ba0621b4f1853c71a993253258b3abd43d4625f3b1e844663022014a827d40dc670673ecbfda13e9760f9f902ca38d8ed602a631b03498502812e',
+    signature:
+      '30440220379d038e1dfa3d8ba0621b4f1853c71a993253258b3abd43d4625f3b1e844663022014a827d40dc670673ecbfda13e9760f9f902ca38d8ed602a631b03498502812e',
   },
   credentialId: countingBytes(0xa0, 16),
   userHandle: countingBytes(0xb0, 16),

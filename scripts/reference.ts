@@ -38,19 +38,19 @@ function rows(schema: JsonSchema, prefix: string): string[] {
     const section = member.properties !== undefined
     // A section's own default is its members' defaults.
     const standard = isRequired ? '*required*' : member.default === undefined || section ? '' : `\`${JSON.stringify(member.default)}\``
-    const row = `| \`${name}\` | ${valueOf(member)} | ${standard} | ${member.description ?? ''} |`
+    const row = `| \`${name}\` | ${kindOf(member)} | ${standard} | ${member.description ?? ''} |`
     const inner = [member, ...(member.anyOf ?? [])].flatMap((part) => rows(part, `${name}.`))
     const items = (member.items?.anyOf ?? []).flatMap((part) => rows(part, `${name}[].`))
     return [row, ...inner, ...items]
   })
 }
 
-function valueOf(schema: JsonSchema): string {
+function kindOf(schema: JsonSchema): string {
   if (schema.title !== undefined) return schema.title
   if (schema.const !== undefined) return `\`${String(schema.const)}\``
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ')
-  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(valueOf))].join(' or ')
-  if (schema.items !== undefined) return `list of ${valueOf(schema.items)}`
+  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(kindOf))].join(' or ')
+  if (schema.items !== undefined) return `list of ${kindOf(schema.items)}`
   return schema.properties === undefined ? (schema.type ?? 'value') : 'section'
 }
 

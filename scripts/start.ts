@@ -1,6 +1,7 @@
 /** `npm start`: a deployment in ./local that stays. Ctrl-C ends the processes and keeps the state. */
-import { mkdirSync } from 'node:fs'
+
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Running, runCli, SHIPPED_PORTS, startNatsServer, startVerifier } from './local-deployment.ts'
 import { findNatsServer } from './nats-server.ts'

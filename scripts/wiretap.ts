@@ -21,7 +21,10 @@ export async function startWiretap(port: number, target: number): Promise<Wireta
     })
     client.pipe(upstream)
     upstream.pipe(client)
-    for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
       from.on('error', () => to.destroy())
       from.on('close', () => to.destroy())
     }

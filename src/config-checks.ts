@@ -15,7 +15,9 @@ export function configProblems(raw: RawConfig): ConfigProblem[] {
 function accountProblems({ callout: { accounts } }: RawConfig): ConfigProblem[] {
   const own = [accounts.auth, accounts.audit, accounts.system, '$SYS']
   const targets = accounts.targets.flatMap((name, index) =>
-    own.includes(name) ? [{ where: ['callout', 'accounts', 'targets', index], message: `${name} belongs to the verifier: nobody is ever put there` }] : [],
+    own.includes(name)
+      ? [{ where: ['callout', 'accounts', 'targets', index], message: `${name} belongs to the verifier: nobody is ever put there` }]
+      : [],
   )
   const distinct = new Set([accounts.auth, accounts.audit, accounts.system]).size === 3
   return distinct ? targets : [...targets, { where: ['callout', 'accounts'], message: 'auth, audit and system must be three accounts' }]
@@ -28,7 +30,13 @@ function urlProblems(raw: RawConfig): ConfigProblem[] {
     const url = parseServerUrl(text)
     if (url === null) {
       const meant = canonicalServerUrl(text)
-      return [{ where, message: meant === null ? 'not an address of a server: scheme://host:port' : `clients sign the canonical spelling: write ${meant}` }]
+      return [
+        {
+          where,
+          message:
+            meant === null ? 'not an address of a server: scheme://host:port' : `clients sign the canonical spelling: write ${meant}`,
+        },
+      ]
     }
     const { scheme, host } = serverUrlParts(url)
     const plaintext = scheme === 'nats' || scheme === 'ws'
@@ -73,11 +81,17 @@ function isHttpOrigin(text: string): boolean {
 function listenerProblems({ enrolment, operations, nats }: RawConfig): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   if (enrolment !== undefined && !isHttpOrigin(enrolment.origin)) {
-    problems.push({ where: ['enrolment', 'origin'], message: 'write https://host[:port] as clients see it, and http:// for loopback alone' })
+    problems.push({
+      where: ['enrolment', 'origin'],
+      message: 'write https://host[:port] as clients see it, and http:// for loopback alone',
+    })
   }
   const plainTickets = enrolment !== undefined && enrolment.tls === undefined && enrolment.origin.startsWith('http:')
   if (plainTickets && !isLoopbackListener(enrolment.listen)) {
-    problems.push({ where: ['enrolment', 'listen'], message: 'without TLS, tickets may only cross loopback: add tls, or listen on 127.0.0.1' })
+    problems.push({
+      where: ['enrolment', 'listen'],
+      message: 'without TLS, tickets may only cross loopback: add tls, or listen on 127.0.0.1',
+    })
   }
   if (typeof operations.auth === 'object' && 'mtls' in operations.auth && operations.tls === undefined) {
     problems.push({ where: ['operations', 'auth'], message: 'mtls needs operations.tls' })

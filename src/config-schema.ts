@@ -3,8 +3,8 @@
  * docs/configuration.md is drawn from the descriptions and defaults here.
  */
 import { z } from 'zod'
-import { isLoopbackHost, parseAccountName, parseServerId } from './core/identifiers.ts'
 import { parseDuration, parseSize } from './config-units.ts'
+import { isLoopbackHost, parseAccountName, parseServerId } from './core/identifiers.ts'
 
 const itemsMax = 64
 const textCharsMax = 1024
@@ -129,7 +129,10 @@ const relyingParties = z.strictObject({
     .strictObject({
       rp_id: rpId.describe('rpId of people: the domain of the sign-in page.'),
       origins: z.array(text).min(1).max(itemsMax).describe('Web origins where people sign in.'),
-      user_verification: z.enum(['required', 'preferred']).default('required').describe('`preferred`: only roles ask for a PIN or biometry.'),
+      user_verification: z
+        .enum(['required', 'preferred'])
+        .default('required')
+        .describe('`preferred`: only roles ask for a PIN or biometry.'),
     })
     .optional()
     .describe('Without it only machines connect.'),
@@ -140,7 +143,9 @@ const operationsAuth = z.union(
   [
     z.literal('none'),
     z.strictObject({ basic: z.strictObject({ users_file: file.describe('Lines of `name:bcrypt-hash`; read again when it changes.') }) }),
-    z.strictObject({ bearer: z.strictObject({ token_file: file.describe('One or two lines, each a token; read again when it changes.') }) }),
+    z.strictObject({
+      bearer: z.strictObject({ token_file: file.describe('One or two lines, each a token; read again when it changes.') }),
+    }),
     z.strictObject({
       mtls: z.strictObject({
         client_ca_file: file.describe('Authorities that sign the certificates of scrapers.'),
@@ -157,15 +162,21 @@ export const configSchema = z.strictObject({
   urls: z.array(url).min(1).max(itemsMax).describe('Addresses that clients may dial, spelled as they sign them: `scheme://host:port`.'),
   behind_proxy: flag.describe('Connections come through a proxy: source addresses and loopback prove nothing.'),
   tls_terminated_upstream: flag.describe("Behind that proxy, the client's side is always TLS."),
-  dangerously_allow_plaintext_urls: flag.describe('Accept `nats://` and `ws://` beyond loopback: anyone on the network can take over connections.'),
-  dangerously_allow_plain_sessions_without_tls: flag.describe('Accept sessions of stock clients without TLS: a hostile server can relay them.'),
+  dangerously_allow_plaintext_urls: flag.describe(
+    'Accept `nats://` and `ws://` beyond loopback: anyone on the network can take over connections.',
+  ),
+  dangerously_allow_plain_sessions_without_tls: flag.describe(
+    'Accept sessions of stock clients without TLS: a hostile server can relay them.',
+  ),
   relying_parties: relyingParties.describe('Who credentials are made for (WebAuthn rpId).'),
   algorithms: z
     .array(algorithm)
     .min(1)
     .default(['ES256', 'EdDSA', 'RS256', 'ES384', 'ES512'])
     .describe('Signature algorithms accepted at enrolment and at each proof.'),
-  roles_max_age: duration('roles_max_age', { min: '1m', max: '30d' }).prefault('24h').describe('Older statements of an identity provider count for nothing.'),
+  roles_max_age: duration('roles_max_age', { min: '1m', max: '30d' })
+    .prefault('24h')
+    .describe('Older statements of an identity provider count for nothing.'),
   leeway: duration('leeway', { min: '0s', max: '60s' }).prefault('5s').describe('Tolerance for clocks, for validity times only.'),
   policy_file: file.describe('Roles and what they allow (docs/policy.md); read again when it changes and on SIGHUP.'),
   audit: z
@@ -174,7 +185,9 @@ export const configSchema = z.strictObject({
       max_bytes: size.prefault('7GiB').describe('Size of the stream of grants and lifecycle. Full, it refuses: then nothing is granted.'),
       denials_max_bytes: size.prefault('2GiB').describe('Size of the stream of denials.'),
       max_age: duration('max_age', { min: '1d', max: '4000d' }).prefault('400d').describe('How long records are kept.'),
-      ack_budget: duration('ack_budget', { min: '50ms', max: '1500ms' }).prefault('400ms').describe('How long a grant waits for its record to be durable.'),
+      ack_budget: duration('ack_budget', { min: '50ms', max: '1500ms' })
+        .prefault('400ms')
+        .describe('How long a grant waits for its record to be durable.'),
     })
     .prefault({})
     .describe('The audit trail.'),
@@ -183,7 +196,11 @@ export const configSchema = z.strictObject({
       listen: listen.describe('Address of the HTTP listener.'),
       origin: text.describe('How clients reach it: `https://host[:port]`, or `http://` on loopback.'),
       tls: serverCertificate.optional().describe('Serve HTTPS here; otherwise a proxy does, or it is loopback.'),
-      trusted_proxies: z.array(text).max(itemsMax).default([]).describe('Addresses of reverse proxies whose `X-Forwarded-For` names the source.'),
+      trusted_proxies: z
+        .array(text)
+        .max(itemsMax)
+        .default([])
+        .describe('Addresses of reverse proxies whose `X-Forwarded-For` names the source.'),
     })
     .optional()
     .describe('Where machines enrol. Without it nobody new enrols through this verifier.'),
@@ -196,7 +213,10 @@ export const configSchema = z.strictObject({
     .describe('The operations listener.'),
   admin: z
     .strictObject({
-      name: z.string().regex(/^[a-z0-9_-]{1,64}$/, 'write lower-case letters, digits, _ and -').describe("The administrator's name, as nats-server.conf gives it."),
+      name: z
+        .string()
+        .regex(/^[a-z0-9_-]{1,64}$/, 'write lower-case letters, digits, _ and -')
+        .describe("The administrator's name, as nats-server.conf gives it."),
       seed_file: file.describe("Seed of the administrator's user."),
     })
     .optional()

@@ -109,7 +109,13 @@ export function secretProblems(config: Config): string[] {
     ...(config.callout.xkeySeedFile === null ? [] : [[config.callout.xkeySeedFile, 'X'] satisfies [string, NkeyKind]]),
   ]
   const { tls, auth } = config.operations
-  const others = [tls?.keyFile, config.enrolment?.tls?.keyFile, config.nats.tls?.keyFile, auth.mode === 'bearer' ? auth.tokenFile : undefined, auth.mode === 'basic' ? auth.usersFile : undefined]
+  const others = [
+    tls?.keyFile,
+    config.enrolment?.tls?.keyFile,
+    config.nats.tls?.keyFile,
+    auth.mode === 'bearer' ? auth.tokenFile : undefined,
+    auth.mode === 'basic' ? auth.usersFile : undefined,
+  ]
   return [
     ...seeds.map(([path, kind]) => problemOf(() => readSeed(path, kind))),
     ...others.map((path) => (path === undefined ? null : problemOf(() => readSecretFile(path)))),
@@ -155,15 +161,25 @@ export function readSeed(path: string, kind: NkeyKind): string {
 }
 
 const KIND_NAMES: Record<NkeyKind, string> = {
-  U: 'a user (SU…)', A: 'an account (SA…)', X: 'a curve key (SX…)', N: 'a server (SN…)', O: 'an operator (SO…)',
+  U: 'a user (SU…)',
+  A: 'an account (SA…)',
+  X: 'a curve key (SX…)',
+  N: 'a server (SN…)',
+  O: 'an operator (SO…)',
 }
 
 /** One line for each unsafe choice the file makes: logged at every start. */
 export function dangers({ rules, operations }: Config): string[] {
   return [
-    ...(rules.dangerouslyAllowPlaintextUrls ? ['dangerously_allow_plaintext_urls is on: connections without TLS bind nothing on a hostile network'] : []),
-    ...(rules.dangerouslyAllowPlainSessionsWithoutTls ? ['dangerously_allow_plain_sessions_without_tls is on: a hostile server can relay plain sessions'] : []),
-    ...(operations.auth.mode === 'none' ? [`operations.auth is none: whoever reaches ${operations.listen.host}:${operations.listen.port} reads the metrics`] : []),
+    ...(rules.dangerouslyAllowPlaintextUrls
+      ? ['dangerously_allow_plaintext_urls is on: connections without TLS bind nothing on a hostile network']
+      : []),
+    ...(rules.dangerouslyAllowPlainSessionsWithoutTls
+      ? ['dangerously_allow_plain_sessions_without_tls is on: a hostile server can relay plain sessions']
+      : []),
+    ...(operations.auth.mode === 'none'
+      ? [`operations.auth is none: whoever reaches ${operations.listen.host}:${operations.listen.port} reads the metrics`]
+      : []),
   ]
 }
 
@@ -203,12 +219,15 @@ function toConfig(raw: RawConfig, file: string): Config {
       maxAgeDays: Math.floor(audit.max_age / 86_400_000),
       ackBudgetMs: audit.ack_budget,
     },
-    enrolment: enrolment === undefined ? null : {
-      listen: enrolment.listen,
-      origin: enrolment.origin,
-      tls: certificate(enrolment.tls),
-      trustedProxies: enrolment.trusted_proxies,
-    },
+    enrolment:
+      enrolment === undefined
+        ? null
+        : {
+            listen: enrolment.listen,
+            origin: enrolment.origin,
+            tls: certificate(enrolment.tls),
+            trustedProxies: enrolment.trusted_proxies,
+          },
     operations: { listen: operations.listen, tls: certificate(operations.tls), auth: toAuth(operations.auth, path) },
     admin: admin === undefined ? null : { name: admin.name, seedFile: path(admin.seed_file) },
     auditor: auditor === undefined ? null : { seedFile: path(auditor.seed_file) },
@@ -238,7 +257,10 @@ function toRules(raw: RawConfig): Rules {
       const { url, cluster, server_name } = typeof entry === 'string' ? { url: entry } : entry
       return { url: branded(url, parseServerUrl), cluster: cluster ?? null, serverName: server_name ?? null }
     }),
-    person: person === undefined ? null : { rpId: person.rp_id, origins: person.origins, requireUserVerification: person.user_verification === 'required' },
+    person:
+      person === undefined
+        ? null
+        : { rpId: person.rp_id, origins: person.origins, requireUserVerification: person.user_verification === 'required' },
     machine: { rpId: machine.rp_id },
     serverIds: raw.callout.server_ids?.map((id): ServerId => branded(id, parseServerId)) ?? null,
     algorithms: raw.algorithms.map((name) => ALGORITHMS[name]),

@@ -45,7 +45,7 @@ export function watchReadiness(options: {
   const timer = setInterval(refresh, intervalMs)
   refresh()
   return {
-    isReady: () => ready && failing().length === 0,
+    isReady: () => !stopped && ready && failing().length === 0,
     failing,
     refresh,
     stop: async () => {

@@ -5,4 +5,6 @@ const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', imp
 
 /** Semantic version, as in package.json. */
 export const VERSION =
-  typeof manifest === 'object' && manifest !== null && 'version' in manifest && typeof manifest.version === 'string' ? manifest.version : '0.0.0'
+  typeof manifest === 'object' && manifest !== null && 'version' in manifest && typeof manifest.version === 'string'
+    ? manifest.version
+    : '0.0.0'

@@ -22,6 +22,8 @@ export interface AuditPublisherOptions {
   origin: RecordOrigin
   clock: Clock
   observer: AuditObserver
+  /** How long a grant waits for its record. Default: `grantAckBudgetMs`. */
+  ackBudgetMs?: number
 }
 
 export interface AuditPublisher {
@@ -33,7 +35,7 @@ export interface AuditPublisher {
   flush(timeoutMs: number): Promise<Backlog>
 }
 
-/** How long a grant waits for its record, retries included. */
+/** How long a grant waits for its record by default, retries included. */
 export const grantAckBudgetMs = 400
 const lifecycleAckBudgetMs = 2000
 const queuedAckTimeoutMs = 5000
@@ -44,7 +46,7 @@ const retryPauseMs = 25
 const denialLimits = { perSecond: 20, waitingMax: 8192, sourcesMax: 4096 } as const
 const verifiedLimits = { perSecond: 1000, waitingMax: 8192, sourcesMax: 1024 } as const
 
-export function createAuditPublisher({ sink, origin, clock, observer }: AuditPublisherOptions): AuditPublisher {
+export function createAuditPublisher({ sink, origin, clock, observer, ackBudgetMs = grantAckBudgetMs }: AuditPublisherOptions): AuditPublisher {
   async function attempt(record: AuditRecord, timeoutMs: number): Promise<void> {
     const startedAt = clock.now()
     const seconds = () => (clock.now() - startedAt) / 1000
@@ -84,7 +86,7 @@ export function createAuditPublisher({ sink, origin, clock, observer }: AuditPub
 
   return {
     audit: {
-      record: (event: VerdictEvent) => publish(verdictMessage(event, origin), grantAckBudgetMs),
+      record: (event: VerdictEvent) => publish(verdictMessage(event, origin), ackBudgetMs),
       note: (event: VerdictEvent) => lanes[streamOf(event)].note(event),
     },
     lifecycle: {

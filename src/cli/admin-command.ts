@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { adminRequest } from '../nats/admin-client.ts'
 import type { AdminAnswers, AdminOperation, AdminRequest, Change, Page } from '../nats/admin-protocol.ts'
-import { type CommandInput, type CommandIo, CONFIG_OPTION, JSON_OPTION, type OptionSpec, UsageError } from './command.ts'
+import { CONFIG_OPTION, type CommandInput, type CommandIo, JSON_OPTION, type OptionSpec, UsageError } from './command.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { asUser, SERVER_OPTIONS } from './nats-user.ts'
 

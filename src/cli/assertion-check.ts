@@ -8,7 +8,10 @@ export const assertionCheck: Command = {
   name: 'assertion check',
   summary: 'Say of recorded assertions whether they would be accepted, and why not.',
   usage: 'FILE|-',
-  examples: ['nats-webauthn assertion check refused.jsonl', "kubectl logs support | nats-webauthn assertion check - | jq 'select(.verdict == \"denied\")'"],
+  examples: [
+    'nats-webauthn assertion check refused.jsonl',
+    'kubectl logs support | nats-webauthn assertion check - | jq \'select(.verdict == "denied")\'',
+  ],
   options: JSON_OPTION,
   positionals: { min: 1, max: 1 },
   async run(input, io) {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { streamsOf, tailTrail } from '../audit/tail.ts'
 import { trailJson, trailLine } from '../audit/trail-line.ts'
 import { parseDuration } from '../config-units.ts'
-import { type Command, CONFIG_OPTION, JSON_OPTION, UsageError } from './command.ts'
+import { CONFIG_OPTION, type Command, JSON_OPTION, UsageError } from './command.ts'
 import { EXIT } from './exit-codes.ts'
 import { asUser, SERVER_OPTIONS } from './nats-user.ts'
 
@@ -19,7 +19,11 @@ export const auditTail: Command = {
   options: {
     since: { type: 'string', value: 'DURATION', help: 'How far back to begin, such as 15m or 24h; at the beginning otherwise.' },
     follow: { type: 'boolean', short: 'f', help: 'Go on with new records until interrupted.' },
-    'auditor-seed-file': { type: 'string', value: 'FILE', help: "Seed of the auditor's user; auditor.seed_file of the configuration otherwise." },
+    'auditor-seed-file': {
+      type: 'string',
+      value: 'FILE',
+      help: "Seed of the auditor's user; auditor.seed_file of the configuration otherwise.",
+    },
     ...SERVER_OPTIONS,
     ...CONFIG_OPTION,
     ...JSON_OPTION,
@@ -38,7 +42,12 @@ export const auditTail: Command = {
         return file === undefined ? null : { name: 'auditor', inboxPrefix: '_INBOX_auditor', seedFile: file }
       },
       work: async ({ nats }) => {
-        const options = { filter, since: backMs === null ? null : new Date(Date.now() - backMs), follow: input.flag('follow'), signal: io.stopSignal() }
+        const options = {
+          filter,
+          since: backMs === null ? null : new Date(Date.now() - backMs),
+          follow: input.flag('follow'),
+          signal: io.stopSignal(),
+        }
         for await (const entry of tailTrail(nats, options)) io.out(show(entry))
         return EXIT.ok
       },

@@ -1,5 +1,5 @@
 /** `credential list|show|revoke|release`: enrolled devices. */
-import { parseCredentialId, parseHandle, type CredentialId, type Handle } from '../core/identifiers.ts'
+import { type CredentialId, type Handle, parseCredentialId, parseHandle } from '../core/identifiers.ts'
 import { CREDENTIAL_STATES } from '../nats/credential-store.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, instant, list } from './admin-command.ts'
 import { type Command, type CommandInput, UsageError } from './command.ts'
@@ -33,13 +33,18 @@ const listCredentials: Command = {
   summary: 'List enrolled credentials.',
   usage: `[--handle HANDLE] [--state STATE] ${ADMIN_USAGE}`,
   examples: ['nats-webauthn credential list', 'nats-webauthn credential list --state quarantined --json'],
-  options: { ...HANDLE_OPTION, state: { type: 'string', value: 'STATE', help: `Only those in a state: ${CREDENTIAL_STATES.join(', ')}.` }, ...ADMIN_OPTIONS },
+  options: {
+    ...HANDLE_OPTION,
+    state: { type: 'string', value: 'STATE', help: `Only those in a state: ${CREDENTIAL_STATES.join(', ')}.` },
+    ...ADMIN_OPTIONS,
+  },
   positionals: { min: 0, max: 0 },
   run: (input, io) =>
     list(input, io, {
       operation: 'credential.list',
       body: { handle: handleOption(input), state: stateOption(input, CREDENTIAL_STATES) },
-      line: ({ id, handle, class: kind, state, createdAt, connections }) => `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}`,
+      line: ({ id, handle, class: kind, state, createdAt, connections }) =>
+        `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}`,
     }),
 }
 

@@ -58,7 +58,11 @@ export function writeDeployment(dir: string): { files: WrittenFile[]; conflict: 
   const publicKeys = KEY_FILES.map(({ file, variable }) => `${variable}: "${publicKeyOf(join(dir, 'keys', file))}"\n`).join('')
   write('nats-server.keys.conf', () => `# Public keys, made from the seeds in keys/. No secrets.\n${publicKeys}`, 0o644)
   write('keys/metrics.password', () => randomBytes(24).toString('base64url'), 0o600)
-  write('keys/verifier/metrics.users', () => `${METRICS_USER}:${bcrypt.hashSync(readSecretFile(join(dir, 'keys/metrics.password')), bcryptRounds)}\n`, 0o600)
+  write(
+    'keys/verifier/metrics.users',
+    () => `${METRICS_USER}:${bcrypt.hashSync(readSecretFile(join(dir, 'keys/metrics.password')), bcryptRounds)}\n`,
+    0o600,
+  )
   for (const [path, source] of Object.entries(COPIED_FILES)) write(path, () => readFileSync(new URL(source, packageRoot), 'utf8'), 0o644)
   const conflict = !readFileSync(join(dir, 'nats-server.keys.conf'), 'utf8').includes(publicKeys)
   return { files, conflict }

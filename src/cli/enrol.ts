@@ -49,7 +49,10 @@ export const enrol: Command = {
   },
 }
 
-const ALGORITHMS: ReadonlyMap<string, -7 | -8> = new Map([['ES256', -7], ['EdDSA', -8]])
+const ALGORITHMS: ReadonlyMap<string, -7 | -8> = new Map([
+  ['ES256', -7],
+  ['EdDSA', -8],
+])
 
 async function readTicket(input: CommandInput, io: CommandIo): Promise<string> {
   const file = input.text('ticket-file')

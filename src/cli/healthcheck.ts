@@ -2,7 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Config } from '../config.ts'
-import { type Command, CONFIG_OPTION } from './command.ts'
+import { CONFIG_OPTION, type Command } from './command.ts'
 import { loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'
 

@@ -1,9 +1,10 @@
 /** `help` and `version`. */
+
+import { VERSION } from '../version.ts'
 import { type Command, JSON_OPTION } from './command.ts'
 import { EXIT } from './exit-codes.ts'
 import { helpOf, overview } from './help.ts'
 import { findCommand } from './run.ts'
-import { VERSION } from '../version.ts'
 
 /** `help` knows every command, itself included. */
 export function helpCommand(commands: () => readonly Command[]): Command {

@@ -19,20 +19,23 @@ export function rolesOf(input: CommandInput): RoleName[] {
   })
 }
 
-export const ROLE_OPTION = { role: { type: 'string', multiple: true, value: 'ROLE', help: 'A role of the policy; give it again for more.' } } as const satisfies Record<string, OptionSpec>
+export const ROLE_OPTION = {
+  role: { type: 'string', multiple: true, value: 'ROLE', help: 'A role of the policy; give it again for more.' },
+} as const satisfies Record<string, OptionSpec>
 
 const listIdentities: Command = {
   name: 'identity list',
   summary: 'List people and machines.',
   usage: ADMIN_USAGE,
-  examples: ['nats-webauthn identity list', "nats-webauthn identity list --json | jq -r 'select(.state == \"disabled\").handle'"],
+  examples: ['nats-webauthn identity list', 'nats-webauthn identity list --json | jq -r \'select(.state == "disabled").handle\''],
   options: ADMIN_OPTIONS,
   positionals: { min: 0, max: 0 },
   run: (input, io) =>
     list(input, io, {
       operation: 'identity.list',
       body: {},
-      line: ({ handle, class: kind, state, roles, connections }) => `${handle}  ${kind}  ${state}  ${roles.map(({ name }) => name).join(',') || '-'}  connections ${connections}`,
+      line: ({ handle, class: kind, state, roles, connections }) =>
+        `${handle}  ${kind}  ${state}  ${roles.map(({ name }) => name).join(',') || '-'}  connections ${connections}`,
     }),
 }
 
@@ -44,7 +47,11 @@ const show: Command = {
   options: ADMIN_OPTIONS,
   positionals: { min: 1, max: 1 },
   run: (input, io) =>
-    ask(input, io, { operation: 'identity.show', body: { handle: handleOf(input) }, show: (item) => io.out(JSON.stringify(item, null, 2)) }),
+    ask(input, io, {
+      operation: 'identity.show',
+      body: { handle: handleOf(input) },
+      show: (item) => io.out(JSON.stringify(item, null, 2)),
+    }),
 }
 
 const roles: Command = {
@@ -58,7 +65,8 @@ const roles: Command = {
     ask(input, io, {
       operation: 'identity.roles',
       body: { handle: handleOf(input), roles: rolesOf(input) },
-      show: (change) => io.out(changeLine(`${change.item.handle} holds ${change.item.roles.map(({ name }) => name).join(', ') || 'no role'}`, change)),
+      show: (change) =>
+        io.out(changeLine(`${change.item.handle} holds ${change.item.roles.map(({ name }) => name).join(', ') || 'no role'}`, change)),
     }),
 }
 

@@ -4,8 +4,8 @@ import { parseDuration } from '../config-units.ts'
 import type { Invitation } from '../nats/admin-protocol.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, instant, list } from './admin-command.ts'
 import { type Command, type CommandInput, type CommandIo, UsageError } from './command.ts'
-import { handleOf, ROLE_OPTION, rolesOf } from './identity.ts'
 import type { ExitCode } from './exit-codes.ts'
+import { handleOf, ROLE_OPTION, rolesOf } from './identity.ts'
 
 const invite: Command = {
   name: 'invite',
@@ -103,7 +103,8 @@ const listTickets: Command = {
     list(input, io, {
       operation: 'ticket.list',
       body: {},
-      line: ({ id, handle, state, roles, invitedBy, expiresAt }) => `${id}  ${handle}  ${state}  ${roles.join(',')}  by ${invitedBy}  until ${instant(expiresAt)}`,
+      line: ({ id, handle, state, roles, invitedBy, expiresAt }) =>
+        `${id}  ${handle}  ${state}  ${roles.join(',')}  by ${invitedBy}  until ${instant(expiresAt)}`,
     }),
 }
 

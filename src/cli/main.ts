@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The binary `nats-webauthn`. The commands are in commands.ts; what a line of words means is in run.ts. */
 import { createInterface } from 'node:readline'
-import { COMMANDS } from './commands.ts'
 import { type CommandIo, UsageError } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { run } from './run.ts'
 
 let stopped: AbortController | null = null

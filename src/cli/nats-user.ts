@@ -1,8 +1,7 @@
 /** Connections of the CLI as one of the deployment's own users: an administrator, an auditor, or the verifier itself. */
-import { readFileSync } from 'node:fs'
-import type { TlsOptions } from 'nats'
 import { type Config, readSeed } from '../config.ts'
 import { type Link, openLink } from '../nats/connection.ts'
+import { readPem, tlsOptions } from '../verifier-links.ts'
 import { type CommandInput, type CommandIo, type OptionSpec, UsageError } from './command.ts'
 import { loadConfigIfAny } from './config-file.ts'
 
@@ -11,17 +10,6 @@ export const SERVER_OPTIONS = {
   server: { type: 'string', value: 'URL', help: 'The nats-server; nats.servers of the configuration otherwise.' },
   'tls-ca-file': { type: 'string', value: 'FILE', help: "Authorities that sign the server's certificate." },
 } as const satisfies Record<string, OptionSpec>
-
-/** TLS settings of the configuration, as the client library wants them. */
-export function tlsOptions(tls: Config['nats']['tls']): TlsOptions | null {
-  if (tls === null) return null
-  const { caFile, certFile, keyFile } = tls
-  return {
-    ...(caFile === undefined ? {} : { ca: readFileSync(caFile, 'utf8') }),
-    ...(certFile === undefined ? {} : { cert: readFileSync(certFile, 'utf8') }),
-    ...(keyFile === undefined ? {} : { key: readFileSync(keyFile, 'utf8') }),
-  }
-}
 
 export interface User {
   name: string
@@ -47,7 +35,7 @@ export async function asUser<T>(
     servers,
     seed: readSeed(user.seedFile, 'U'),
     inboxPrefix: user.inboxPrefix,
-    tls: caFile === undefined ? tlsOptions(config?.nats.tls ?? null) : { ca: readFileSync(caFile, 'utf8') },
+    tls: caFile === undefined ? tlsOptions(config?.nats.tls ?? null) : { ca: readPem(caFile) },
     waitForServer: false,
     onEvent: (event) => {
       if (event.kind === 'failed') io.say('nats-webauthn: nats-server refused something to this user')

@@ -1,12 +1,12 @@
 /** A bare NATS connection that says what it likes: what `check` asks a server with, before any user exists. */
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 
 export interface Probe {
   /** The server's first INFO. */
   info: Record<string, unknown>
-  /** Sends a CONNECT and PING; the server's next line that is not another INFO. Null when it hangs up without one. */
+  /** Sends a CONNECT and PING; the server's next line of its own answer. Null when it hangs up without one. */
   ask(connect: object): Promise<string | null>
   close(): void
 }
@@ -36,7 +36,7 @@ export async function openProbe(server: string, tls: ConnectionOptions | null): 
       socket.write(`CONNECT ${JSON.stringify(connect)}\r\nPING\r\n`)
       for (;;) {
         const line = await nextLine(socket)
-        if (line === null || !line.startsWith('INFO ')) return line
+        if (line === null || (!line.startsWith('INFO ') && line !== 'PING')) return line
       }
     },
     close: () => socket.destroy(),

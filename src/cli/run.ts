@@ -40,9 +40,11 @@ export function findCommand(args: readonly string[], commands: readonly Command[
   }
   const group = commands.filter(({ name }) => name.startsWith(`${args[0]} `))
   const typed = group.length > 0 ? args.slice(0, 2).join(' ') : (args[0] ?? '')
-  const names = group.length > 0 ? group.map(({ name }) => name) : [...new Set(commands.flatMap(({ name }) => [name, name.split(' ')[0] ?? '']))]
+  const names =
+    group.length > 0 ? group.map(({ name }) => name) : [...new Set(commands.flatMap(({ name }) => [name, name.split(' ')[0] ?? '']))]
   const meant = suggestion(typed, names)
-  const hint = meant !== null ? `; did you mean \`${meant}\`?` : group.length > 0 ? `; there is: ${names.join(', ')}` : '; see `nats-webauthn help`'
+  const hint =
+    meant !== null ? `; did you mean \`${meant}\`?` : group.length > 0 ? `; there is: ${names.join(', ')}` : '; see `nats-webauthn help`'
   throw new UsageError(`no command \`${typed}\`${hint}`)
 }
 
@@ -81,11 +83,15 @@ function parse(command: Command, args: readonly string[]) {
 // parseArgs repeats the argument in its message; an argument may be a secret that somebody put in the wrong place.
 function wrongOption(error: unknown, command: Command, args: readonly string[]): string {
   const names = Object.keys(command.options)
-  const known = (arg: string) => names.some((name) => arg === `--${name}` || arg.startsWith(`--${name}=`) || arg === `-${command.options[name]?.short}`)
+  const known = (arg: string) =>
+    names.some((name) => arg === `--${name}` || arg.startsWith(`--${name}=`) || arg === `-${command.options[name]?.short}`)
   const unknown = args.find((arg) => /^--?[a-z]/i.test(arg) && !known(arg))?.split('=')[0]
   const code = error instanceof Error && 'code' in error ? error.code : ''
   if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION' || unknown === undefined) return 'an option has no value, or one it does not take'
-  const meant = suggestion(unknown, names.map((name) => `--${name}`))
+  const meant = suggestion(
+    unknown,
+    names.map((name) => `--${name}`),
+  )
   return `no option ${unknown}${meant === null ? '' : `; did you mean ${meant}?`}`
 }
 

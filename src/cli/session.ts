@@ -17,7 +17,11 @@ const listSessions: Command = {
   summary: 'List endorsed sessions.',
   usage: `[--handle HANDLE] [--state STATE] ${ADMIN_USAGE}`,
   examples: ['nats-webauthn session list --state active', 'nats-webauthn session list --handle orders --json'],
-  options: { ...HANDLE_OPTION, state: { type: 'string', value: 'STATE', help: `Only those in a state: ${STATES.join(', ')}.` }, ...ADMIN_OPTIONS },
+  options: {
+    ...HANDLE_OPTION,
+    state: { type: 'string', value: 'STATE', help: `Only those in a state: ${STATES.join(', ')}.` },
+    ...ADMIN_OPTIONS,
+  },
   positionals: { min: 0, max: 0 },
   run: (input, io) =>
     list(input, io, {

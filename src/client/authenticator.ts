@@ -26,7 +26,8 @@ export interface Credentials {
 /** What the SDK needs of a connection, so that it fits both client libraries. */
 export interface NatsConnectionLike {
   status(): AsyncIterable<{ type: string }>
-  closed(): Promise<void | Error>
+  /** Resolves with the reason, or with undefined when the program closed it. */
+  closed(): Promise<unknown>
   isClosed(): boolean
   close(): Promise<void>
 }
@@ -83,7 +84,8 @@ export function createSigner({ key, session = 'bound', onError }: SignerOptions)
         refuseOtherServers(connection, url)
         return sign(url, checkedNonce(nonce))
       } catch (cause) {
-        const error = cause instanceof WebAuthnClientError ? cause : new WebAuthnClientError('sign_failed', 'signing for a connection', { cause })
+        const error =
+          cause instanceof WebAuthnClientError ? cause : new WebAuthnClientError('sign_failed', 'signing for a connection', { cause })
         // An authenticator that throws closes the connection for good. One that is up once comes back: without
         // credentials this attempt is refused, and the next one follows.
         if (!attempts.everWorked()) throw error
@@ -100,7 +102,8 @@ export function createSigner({ key, session = 'bound', onError }: SignerOptions)
       },
       exportSessionSeed: (path: string) => {
         const current = attempts.session()
-        if (!plain || current === null) throw new WebAuthnClientError('session_missing', "exporting the session: needs session: 'plain' and a connection")
+        if (!plain || current === null)
+          throw new WebAuthnClientError('session_missing', "exporting the session: needs session: 'plain' and a connection")
         replaceSecretFile(path, `${current.seed()}\n`)
       },
     })
@@ -117,7 +120,8 @@ function prove(key: MachineKey, challenge: Uint8Array) {
 
 // A hostile server chooses the nonce: nothing else than what nats-server sends is signed.
 function checkedNonce(nonce: string | undefined): string {
-  if (nonce === undefined || nonce === '') throw new WebAuthnClientError('nonce_missing', 'signing for a connection: the server sent no nonce')
+  if (nonce === undefined || nonce === '')
+    throw new WebAuthnClientError('nonce_missing', 'signing for a connection: the server sent no nonce')
   if (typeof nonce !== 'string' || nonce.length > nonceCharsMax || !/^[\x21-\x7e]+$/.test(nonce)) {
     throw new WebAuthnClientError('nonce_refused', 'signing for a connection: the nonce is not 1 to 64 printable ASCII characters')
   }

@@ -1,7 +1,7 @@
 /** Connecting with the user's own client library: one server, or several, each dialled alone. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { createSigner, type NatsConnectionLike, type Signer } from './authenticator.ts'
 import type { ServerUrl } from '../core/server-address.ts'
+import { createSigner, type NatsConnectionLike, type Signer } from './authenticator.ts'
 import { WebAuthnClientError } from './client-error.ts'
 import { type ConnectionOptions, type ConnectionRequest, optionsForDial } from './connection-options.ts'
 import { dialledUrls } from './dialled-url.ts'
@@ -62,7 +62,10 @@ interface Dialler<Connection> {
   dialUntilUp(signal: AbortSignal | undefined): Promise<Connection | null>
 }
 
-function createDialler<Connection extends NatsConnectionLike>(connect: Connect<Connection>, request: ConnectionRequest): Dialler<Connection> {
+function createDialler<Connection extends NatsConnectionLike>(
+  connect: Connect<Connection>,
+  request: ConnectionRequest,
+): Dialler<Connection> {
   const urls = dialledUrls(request)
   const signer = createSigner(request)
   const { waitOnFirstConnect = false, ...nats } = request.nats ?? {}

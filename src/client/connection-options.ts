@@ -47,8 +47,23 @@ export interface ConnectionOptions extends Omit<NatsOptions, 'tls'> {
 }
 
 const ALLOWED = new Set([
-  'name', 'inboxPrefix', 'noEcho', 'noAsyncTraces', 'pedantic', 'verbose', 'pingInterval', 'maxPingOut', 'timeout', 'reconnect',
-  'maxReconnectAttempts', 'reconnectTimeWait', 'reconnectJitter', 'reconnectJitterTLS', 'reconnectDelayHandler', 'waitOnFirstConnect', 'tls',
+  'name',
+  'inboxPrefix',
+  'noEcho',
+  'noAsyncTraces',
+  'pedantic',
+  'verbose',
+  'pingInterval',
+  'maxPingOut',
+  'timeout',
+  'reconnect',
+  'maxReconnectAttempts',
+  'reconnectTimeWait',
+  'reconnectJitter',
+  'reconnectJitterTLS',
+  'reconnectDelayHandler',
+  'waitOnFirstConnect',
+  'tls',
 ])
 const backoffMillisecondsMin = 1_000
 const backoffMillisecondsMax = 30_000
@@ -96,6 +111,9 @@ function backoffMilliseconds(failures: number): number {
 function refuseOptions(options: object): void {
   for (const name of Object.keys(options)) {
     if (ALLOWED.has(name)) continue
-    throw new WebAuthnClientError('option_refused', `preparing the connection: the option ${name.replace(/\W/g, '?').slice(0, 40)} is refused`)
+    throw new WebAuthnClientError(
+      'option_refused',
+      `preparing the connection: the option ${name.replace(/\W/g, '?').slice(0, 40)} is refused`,
+    )
   }
 }

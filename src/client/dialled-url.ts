@@ -7,12 +7,17 @@ const serversMax = 32
 /** The canonical address behind what a program was configured with. */
 export function dialledUrl(text: unknown): ServerUrl {
   const url = typeof text === 'string' ? canonicalServerUrl(text) : null
-  if (url === null) throw new WebAuthnClientError('url_invalid', 'reading the server address: not scheme://host:port of nats, tls, ws or wss')
+  if (url === null)
+    throw new WebAuthnClientError('url_invalid', 'reading the server address: not scheme://host:port of nats, tls, ws or wss')
   return url
 }
 
 /** Where to dial: what the program says, else what the key's enrolment said. Duplicates collapse. */
-export function dialledUrls(options: { url?: string | undefined; servers?: readonly string[] | undefined; key: { urls?: readonly string[] | undefined } }): ServerUrl[] {
+export function dialledUrls(options: {
+  url?: string | undefined
+  servers?: readonly string[] | undefined
+  key: { urls?: readonly string[] | undefined }
+}): ServerUrl[] {
   if (options.url !== undefined && options.servers !== undefined) {
     throw new WebAuthnClientError('url_ambiguous', 'reading the server address: either url or servers')
   }

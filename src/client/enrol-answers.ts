@@ -27,7 +27,11 @@ export function readOffer(value: unknown): EnrolmentOffer {
   const options = objectOf(answer['options'], 'options')
   const issued = bytesOf(answer['issued'], 'issued')
   if (issued.length !== 32) throw unexpected('issued')
-  const offer = { ceremony: textOf(answer['ceremony'], 'ceremony', /^[A-Za-z0-9_-]{1,64}$/), issued, challenge: bytesOf(options['challenge'], 'options.challenge') }
+  const offer = {
+    ceremony: textOf(answer['ceremony'], 'ceremony', /^[A-Za-z0-9_-]{1,64}$/),
+    issued,
+    challenge: bytesOf(options['challenge'], 'options.challenge'),
+  }
   if (options['rp'] === undefined) return { ...offer, rpId: null, userHandle: null, handle: null, algorithms: [] }
   const user = objectOf(options['user'], 'options.user')
   return {

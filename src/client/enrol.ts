@@ -44,15 +44,23 @@ export async function enrolMachine(options: EnrolOptions): Promise<Enrolled> {
   const credentialId = base64url(randomBytes(credentialIdBytes))
   const ceremony = { rpId, origin: MACHINE_ORIGIN, credentialId, userHandle }
   const registration = createRegistration(key, {
-    ...ceremony, challenge: expectedChallenge(begun, { purpose: 'enrol', origin, subject: base64url(sha256(utf8(ticket))) }),
+    ...ceremony,
+    challenge: expectedChallenge(begun, { purpose: 'enrol', origin, subject: base64url(sha256(utf8(ticket))) }),
   })
   const name = options.name ?? handle
   const registered = readOffer(await post('register', { ticket, ceremony: begun.ceremony, name, response: registration }))
   const assertion = createAssertion(key, {
-    ...ceremony, signCount: 0, challenge: expectedChallenge(registered, { purpose: 'enrol-possession', origin, subject: credentialId }),
+    ...ceremony,
+    signCount: 0,
+    challenge: expectedChallenge(registered, { purpose: 'enrol-possession', origin, subject: credentialId }),
   })
   const enrolled = readEnrolled(await post('activate', { ticket, ceremony: registered.ceremony, response: assertion }))
-  if (enrolled.credentialId !== credentialId || enrolled.rpId !== rpId || enrolled.userHandle !== userHandle || enrolled.handle !== handle) {
+  if (
+    enrolled.credentialId !== credentialId ||
+    enrolled.rpId !== rpId ||
+    enrolled.userHandle !== userHandle ||
+    enrolled.handle !== handle
+  ) {
     throw failed('the verifier enrolled something else than it was asked to')
   }
   return enrolled
@@ -62,11 +70,11 @@ export async function enrolMachine(options: EnrolOptions): Promise<Enrolled> {
 function verifierOrigin(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
-    throw new WebAuthnClientError('url_invalid', 'reading the verifier\'s address: it must be https://host or https://host:port')
+    throw new WebAuthnClientError('url_invalid', "reading the verifier's address: it must be https://host or https://host:port")
   }
   const isLoopback = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(url.hostname)
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) return url.origin
-  throw new WebAuthnClientError('url_invalid', 'reading the verifier\'s address: a ticket is sent over https:// only, or to this machine')
+  throw new WebAuthnClientError('url_invalid', "reading the verifier's address: a ticket is sent over https:// only, or to this machine")
 }
 
 /**
@@ -76,7 +84,7 @@ function verifierOrigin(text: string): string {
 function expectedChallenge(offer: EnrolmentOffer, about: { purpose: CeremonyPurpose; origin: string; subject: string }): Uint8Array {
   const challenge = ceremonyChallenge(sha256, { ...about, issued: offer.issued })
   if (!equalBytes(challenge, offer.challenge)) {
-    throw failed('the challenge is not for this verifier\'s address and this enrolment; nothing was signed')
+    throw failed("the challenge is not for this verifier's address and this enrolment; nothing was signed")
   }
   return challenge
 }
@@ -100,7 +108,7 @@ async function request(url: string, body: object, options: EnrolOptions): Promis
   const text = bytes === null ? null : fromUtf8(bytes)
   const value = text === null ? undefined : parseJson(text)
   if (response.status === 200) {
-    if (value === undefined) throw failed('the verifier\'s answer is not JSON of a reasonable size')
+    if (value === undefined) throw failed("the verifier's answer is not JSON of a reasonable size")
     return value
   }
   throw new WebAuthnClientError('enrolment_refused', `enrolling: the verifier answered ${response.status} ${refusalCode(value)}`)
@@ -130,7 +138,9 @@ function parseJson(text: string): unknown {
 // Codes alone are repeated, by their pattern: the rest of an answer is a stranger's text.
 function refusalCode(value: unknown): string {
   const error = memberOf(value, 'error')
-  const words = [memberOf(error, 'code'), memberOf(error, 'check')].filter((word) => typeof word === 'string' && /^[a-z_]{1,40}$/.test(word))
+  const words = [memberOf(error, 'code'), memberOf(error, 'check')].filter(
+    (word) => typeof word === 'string' && /^[a-z_]{1,40}$/.test(word),
+  )
   return words.length === 0 ? 'without a code' : words.join('/')
 }
 

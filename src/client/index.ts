@@ -10,6 +10,7 @@ export {
 export { CLIENT_ERROR_CODES, type ClientErrorCode, WebAuthnClientError } from './client-error.ts'
 export { type Connect, connections, connectWithWebAuthn } from './connect.ts'
 export { type ConnectionOptions, type ConnectionRequest, connectionOptions, type NatsOptions } from './connection-options.ts'
+export { type EnrolOptions, enrolMachine } from './enrol.ts'
 export {
   completeKeyFile,
   createKeyFile,

@@ -51,11 +51,13 @@ export function createKeyFile(path: string, { alg = -7 }: { alg?: -7 | -8 } = {}
 /** Writes what the verifier said into a pending key file. */
 export function completeKeyFile(path: string, enrolled: Enrolled): void {
   const { key, members } = readKey(readSecretFile(path))
-  if (members['credentialId'] !== undefined) throw new WebAuthnClientError('key_file_exists', 'completing the key file: it is enrolled already')
+  if (members['credentialId'] !== undefined)
+    throw new WebAuthnClientError('key_file_exists', 'completing the key file: it is enrolled already')
   const { credentialId, rpId, userHandle, handle, urls, inboxPrefix, roles } = enrolled
   const text = JSON.stringify(
     { v: 1, alg: key.alg, privateKey: base64url(key.toPkcs8()), credentialId, rpId, userHandle, handle, urls, inboxPrefix, roles },
-    null, 2,
+    null,
+    2,
   )
   parseKeyFile(text)
   replaceSecretFile(path, `${text}\n`)
@@ -64,7 +66,8 @@ export function completeKeyFile(path: string, enrolled: Enrolled): void {
 /** The key in a pending file, to go on with an enrolment that was interrupted. */
 export function loadPendingKey(path: string): FileKey {
   const { key, members } = readKey(readSecretFile(path))
-  if (members['credentialId'] !== undefined) throw new WebAuthnClientError('key_file_exists', 'loading the pending key: it is enrolled already')
+  if (members['credentialId'] !== undefined)
+    throw new WebAuthnClientError('key_file_exists', 'loading the pending key: it is enrolled already')
   return key
 }
 
@@ -76,7 +79,8 @@ export function loadKeyFile(path: string): EnrolledKeyFile {
 /** The same from the file's text, for secret stores that hand out text instead of files. */
 export function parseKeyFile(text: string): EnrolledKeyFile {
   const { key, members } = readKey(text)
-  if (members['credentialId'] === undefined) throw new WebAuthnClientError('key_file_pending', 'loading the key file: it was not enrolled yet')
+  if (members['credentialId'] === undefined)
+    throw new WebAuthnClientError('key_file_pending', 'loading the key file: it was not enrolled yet')
   return {
     key,
     credentialId: textMember(members, 'credentialId', /^[A-Za-z0-9_-]{2,1364}$/),

@@ -1,6 +1,18 @@
 /** Files that hold secrets: made whole or not at all, for their owner alone. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, openSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { utf8 } from '../core/encoding.ts'
 import { WebAuthnClientError } from './client-error.ts'
@@ -15,7 +27,8 @@ export function createSecretFile(path: string, text: string): void {
     linkSync(partial, path)
     syncDirectory(path)
   } catch (cause) {
-    if (codeOf(cause) === 'EEXIST') throw new WebAuthnClientError('key_file_exists', 'creating a secret file: something has this name already')
+    if (codeOf(cause) === 'EEXIST')
+      throw new WebAuthnClientError('key_file_exists', 'creating a secret file: something has this name already')
     throw new WebAuthnClientError('key_file_io', 'creating a secret file', { cause })
   } finally {
     unlinkSync(partial)

@@ -150,7 +150,8 @@ export function createAssertion(key: SigningKey, options: CeremonyOptions & { si
 
 function credentialIdBytes(text: string): Uint8Array {
   const bytes = fromBase64url(text)
-  if (bytes === null || bytes.length === 0 || bytes.length > 1023) throw new Error('reading the credential id: not 1 to 1023 bytes of base64url')
+  if (bytes === null || bytes.length === 0 || bytes.length > 1023)
+    throw new Error('reading the credential id: not 1 to 1023 bytes of base64url')
   return bytes
 }
 

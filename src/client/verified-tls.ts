@@ -31,7 +31,8 @@ export function verifiedTls(url: ServerUrl, trust: TlsTrust | undefined): Verifi
   const { scheme, host } = dialledHost(url)
   if (trust !== undefined) refuseUnsafe(trust)
   if (scheme !== 'tls') {
-    if (trust !== undefined) throw new WebAuthnClientError('option_refused', `preparing TLS: options for ${scheme}://, which takes none; write tls://`)
+    if (trust !== undefined)
+      throw new WebAuthnClientError('option_refused', `preparing TLS: options for ${scheme}://, which takes none; write tls://`)
     // WebSockets are verified by the runtime, and this variable tells it not to.
     if (scheme === 'wss' && process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
       throw new WebAuthnClientError('tls_unverified', 'preparing TLS: NODE_TLS_REJECT_UNAUTHORIZED=0 is set')

@@ -336,7 +336,9 @@ async function reserveSession(
 function admission(proven: Proven, grant: Grant, endorsed: Stored<SessionRecord> | null, arrival: Arrival): Admission {
   const { request, offer, credential, session, earlier } = proven
   const now = Math.floor(arrival.now.getTime() / 1000)
-  const ttl = Math.max(1, Math.floor(grant.ttlSeconds * (1 - jitterShareMax * arrival.jitter)))
+  // A connection that is asked about again keeps its first expiry to the second, so there is nothing to spread.
+  const jitter = earlier === null ? arrival.jitter : 0
+  const ttl = Math.max(1, Math.floor(grant.ttlSeconds * (1 - jitterShareMax * jitter)))
   const ends = [now + ttl, seconds(session?.expiresAt), seconds(credential.record.expiresAt), grant.notAfter, earlier?.exp]
   const exp = Math.min(...ends.filter((end): end is number => end !== null && end !== undefined))
   const sessionEnd = endorsed?.record.expiresAt ?? session?.expiresAt ?? null

@@ -1,6 +1,9 @@
 /** What enrolment answers to a machine. No member is a secret: a ticket and a key are needed to use any of it. */
 import {
-  generateAuthenticationOptions, generateRegistrationOptions, type PublicKeyCredentialCreationOptionsJSON, type PublicKeyCredentialRequestOptionsJSON,
+  generateAuthenticationOptions,
+  generateRegistrationOptions,
+  type PublicKeyCredentialCreationOptionsJSON,
+  type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server'
 import { fromBase64url } from './encoding.ts'
 import { ceremonySeconds, machineUserHandle } from './enrolment.ts'
@@ -23,7 +26,11 @@ export interface EnrolledCredential {
 }
 
 /** PublicKeyCredentialCreationOptionsJSON for a machine. */
-export function creationOptions(challenge: Uint8Array, ticket: TicketRecord, rules: Rules): Promise<PublicKeyCredentialCreationOptionsJSON> {
+export function creationOptions(
+  challenge: Uint8Array,
+  ticket: TicketRecord,
+  rules: Rules,
+): Promise<PublicKeyCredentialCreationOptionsJSON> {
   const { handle, displayName } = ticket
   return generateRegistrationOptions({
     rpName: 'nats-webauthn',

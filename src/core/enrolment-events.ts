@@ -31,7 +31,11 @@ const SUCCESS_DETAILS: Partial<Record<Success['reason'], string>> = {
 }
 
 /** A record of something that enrolment is about to put in force. With a credential it is about that, else about the identity. */
-export function succeeded(code: Success, occasion: Occasion, about: { ticket: TicketRecord; credential: CredentialRecord | null }): LifecycleEvent {
+export function succeeded(
+  code: Success,
+  occasion: Occasion,
+  about: { ticket: TicketRecord; credential: CredentialRecord | null },
+): LifecycleEvent {
   const { ticket, credential } = about
   return {
     ...code,
@@ -46,8 +50,12 @@ export function succeeded(code: Success, occasion: Occasion, about: { ticket: Ti
       ...(credential === null
         ? {}
         : {
-            aaguid: credential.aaguid, attestation: `${credential.attestation.format}/${credential.attestation.trust}`, rpId: credential.rpId,
-            signCount: credential.signCount, backupEligible: credential.backupEligible, name: credential.name,
+            aaguid: credential.aaguid,
+            attestation: `${credential.attestation.format}/${credential.attestation.trust}`,
+            rpId: credential.rpId,
+            signCount: credential.signCount,
+            backupEligible: credential.backupEligible,
+            name: credential.name,
           }),
     },
   }
@@ -57,7 +65,9 @@ export function succeeded(code: Success, occasion: Occasion, about: { ticket: Ti
 export function refusalEvent(refusal: EnrolmentRefusal, occasion: Occasion, count: number): LifecycleEvent {
   const { reason, check } = refusal
   return {
-    area: 'enrolment', outcome: 'refused', reason,
+    area: 'enrolment',
+    outcome: 'refused',
+    reason,
     ...circumstances(occasion),
     detail: ENROLMENT_REFUSALS[reason].doc,
     facts: { source: occasion.source, count, ...(check === null ? {} : { check }) },
@@ -67,7 +77,9 @@ export function refusalEvent(refusal: EnrolmentRefusal, occasion: Occasion, coun
 /** A record of our own failure. */
 export function failureEvent(occasion: Occasion, count: number): LifecycleEvent {
   return {
-    area: 'enrolment', outcome: 'failed', reason: 'internal',
+    area: 'enrolment',
+    outcome: 'failed',
+    reason: 'internal',
     ...circumstances(occasion),
     detail: 'The verifier failed; its log has the cause.',
     facts: { source: occasion.source, count },
@@ -81,9 +93,11 @@ function circumstances({ known, now, policyHash, uuid }: Occasion) {
     at: now.getTime(),
     actor: ticket === null ? { kind: 'unknown' as const, name: '' } : { kind: 'ticket' as const, name: ticket.id },
     target:
-      credential !== null ? { kind: 'credential' as const, id: credential as string }
-      : ticket !== null ? { kind: 'ticket' as const, id: ticket.id }
-      : { kind: 'none' as const, id: '' },
+      credential !== null
+        ? { kind: 'credential' as const, id: credential as string }
+        : ticket !== null
+          ? { kind: 'ticket' as const, id: ticket.id }
+          : { kind: 'none' as const, id: '' },
     handle: ticket?.handle ?? null,
     roles: ticket === null ? [] : [...ticket.roles],
     policyHash,

@@ -2,16 +2,27 @@
  * Enrolling a machine, top to bottom: begin, register, activate (docs/enrolment.md). Everything is verified first, then
  * the ticket is spent, then the record is durable, and only then does the credential admit anybody.
  */
-import { verifyAssertion, judgeSignCount } from './assertion.ts'
+import { judgeSignCount, verifyAssertion } from './assertion.ts'
 import { parseAssertionResponse } from './assertion-response.ts'
+import { base64url, fromBase64url } from './encoding.ts'
 import {
-  accepted, ceremonySeconds, type IdentityPlan, issuedBytes, type Judged, judgeCeremony, judgeIdentity, judgeTicket,
-  pendingCredential, refused, ticketId,
+  accepted,
+  ceremonySeconds,
+  type IdentityPlan,
+  issuedBytes,
+  type Judged,
+  judgeCeremony,
+  judgeIdentity,
+  judgeTicket,
+  pendingCredential,
+  refused,
+  registrationPlace,
+  registrationsPerTicketMax,
+  ticketId,
 } from './enrolment.ts'
 import { type CeremonyOffer, creationOptions, type EnrolledCredential, requestOptions } from './enrolment-answers.ts'
 import { type Occasion, succeeded } from './enrolment-events.ts'
-import { base64url, fromBase64url } from './encoding.ts'
-import { credentialKey, type Handle, parseCredentialId } from './identifiers.ts'
+import { type CredentialId, credentialKey, type Handle, parseCredentialId } from './identifiers.ts'
 import { type LifecyclePort, type RecordPort, StoreUnavailable } from './ports.ts'
 import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from './protocol.ts'
 import type { CeremonyRecord, CredentialRecord, IdentityRecord, Stored, TicketRecord } from './records.ts'
@@ -47,20 +58,34 @@ const identityAttemptsMax = 3
 
 /** Step 1: a good ticket begins a registration. */
 export async function beginEnrolment(
-  request: { ticket: string }, occasion: Occasion, world: EnrolmentWorld,
+  request: { ticket: string },
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<CeremonyOffer & { class: 'machine'; handle: Handle; roles: string[]; expiresAt: number }>> {
   const found = await openTicket(request.ticket, occasion, world)
   if (!found.ok) return found
   const { record: ticket } = found.value.ticket
-  const ceremony = await issueCeremony({ purpose: 'enrol', subject: ticket.id, ticket }, occasion, world)
+  const issued = await issueRegistration(ticket, occasion, world)
+  if (!issued.ok) return issued
+  const ceremony = issued.value
   const options = await creationOptions(challengeOf(ceremony, world), ticket, world.rules)
   const { handle, roles } = ticket
-  return accepted({ ceremony: ceremony.id, issued: ceremony.issued, options, class: 'machine', handle, roles, expiresAt: ceremony.expiresAt })
+  return accepted({
+    ceremony: ceremony.id,
+    issued: ceremony.issued,
+    options,
+    class: 'machine',
+    handle,
+    roles,
+    expiresAt: ceremony.expiresAt,
+  })
 }
 
 /** Step 2: a registration of the right key becomes a pending credential, which admits nobody. */
 export async function registerCredential(
-  request: { ticket: string; ceremony: string; name: string; response: unknown }, occasion: Occasion, world: EnrolmentWorld,
+  request: { ticket: string; ceremony: string; name: string; response: unknown },
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<CeremonyOffer>> {
   const { rules } = world
   const found = await openTicket(request.ticket, occasion, world)
@@ -69,22 +94,30 @@ export async function registerCredential(
   const ceremony = await takeCeremony(request.ceremony, { purpose: 'enrol', ticket }, occasion, world)
   if (!ceremony.ok) return ceremony
   const challenge = challengeOf(ceremony.value, world)
-  const registration = await verifyMachineRegistration(request.response, { challenge, rpId: rules.machine.rpId, algorithms: rules.algorithms })
+  const registration = await verifyMachineRegistration(request.response, {
+    challenge,
+    rpId: rules.machine.rpId,
+    algorithms: rules.algorithms,
+  })
   if (!registration.ok) return refused('registration_invalid', registration.check)
   const { id } = registration.value
   occasion.known.credential = id
 
   const credential = pendingCredential(registration.value, ticket, { name: request.name, rpId: rules.machine.rpId, now: occasion.now })
   if (!(await world.credentials.create(credentialKey(id), credential))) return refused('credential_taken', null)
-  await world.lifecycle.record(succeeded({ area: 'enrolment', outcome: 'succeeded', reason: 'registered' }, occasion, { ticket, credential }))
-  const possession = await issueCeremony({ purpose: 'enrol-possession', subject: id, ticket }, occasion, world)
+  await world.lifecycle.record(
+    succeeded({ area: 'enrolment', outcome: 'succeeded', reason: 'registered' }, occasion, { ticket, credential }),
+  )
+  const possession = await issuePossession(id, ticket, occasion, world)
   const options = await requestOptions(challengeOf(possession, world), id, rules)
   return accepted({ ceremony: possession.id, issued: possession.issued, options })
 }
 
 /** Step 3: the key proves possession, the ticket is spent, the credential is in force. */
 export async function activateCredential(
-  request: { ticket: string; ceremony: string; response: unknown }, occasion: Occasion, world: EnrolmentWorld,
+  request: { ticket: string; ceremony: string; response: unknown },
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<EnrolledCredential>> {
   const found = await openTicket(request.ticket, occasion, world)
   if (!found.ok) return found
@@ -101,7 +134,9 @@ export async function activateCredential(
   if (!settled.ok) return settled
 
   const { stored, credential } = pending.value
-  await world.lifecycle.record(succeeded({ area: 'enrolment', outcome: 'succeeded', reason: 'enrolled' }, occasion, { ticket: spent, credential }))
+  await world.lifecycle.record(
+    succeeded({ area: 'enrolment', outcome: 'succeeded', reason: 'enrolled' }, occasion, { ticket: spent, credential }),
+  )
   if (!(await world.credentials.replace(credentialKey(credential.id), stored, credential))) {
     // Nobody but an administrator writes a pending credential: it was revoked at this very moment.
     throw new Error('activating the credential: it was changed meanwhile')
@@ -116,7 +151,9 @@ export async function activateCredential(
 
 /** A ticket that is good now, and what it would do to the identity. */
 async function openTicket(
-  text: string, occasion: Occasion, world: EnrolmentWorld,
+  text: string,
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<{ ticket: Stored<TicketRecord>; plan: { stored: Stored<IdentityRecord> | null; plan: IdentityPlan } }>> {
   const stored = await world.tickets.find(ticketId(text))
   occasion.known.ticket = stored?.record ?? null
@@ -134,26 +171,51 @@ async function planIdentity(ticket: TicketRecord, occasion: Occasion, world: Enr
   return plan.ok ? accepted({ stored, plan: plan.value }) : plan
 }
 
-async function issueCeremony(
-  about: { purpose: CeremonyPurpose; subject: string; ticket: TicketRecord }, occasion: Occasion, world: EnrolmentWorld,
+async function issueRegistration(ticket: TicketRecord, occasion: Occasion, world: EnrolmentWorld): Promise<Judged<CeremonyRecord>> {
+  for (let n = 0; n < registrationsPerTicketMax; n++) {
+    const record = newCeremony(registrationPlace(ticket, n), { purpose: 'enrol', subject: ticket.id, ticket }, occasion)
+    if (await world.ceremonies.create(record.id, record)) return accepted(record)
+  }
+  return refused('rate_limited', 'ticket')
+}
+
+async function issuePossession(
+  credential: CredentialId,
+  ticket: TicketRecord,
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<CeremonyRecord> {
-  const record: CeremonyRecord = {
+  const id = base64url(occasion.random(ceremonyIdBytes))
+  const record = newCeremony(id, { purpose: 'enrol-possession', subject: credential, ticket }, occasion)
+  if (!(await world.ceremonies.create(id, record))) throw new Error('issuing a ceremony: its random id is taken')
+  return record
+}
+
+function newCeremony(
+  id: string,
+  about: { purpose: CeremonyPurpose; subject: string; ticket: TicketRecord },
+  occasion: Occasion,
+): CeremonyRecord {
+  const { purpose, subject, ticket } = about
+  const issued = base64url(occasion.random(issuedBytes))
+  return {
     v: 1,
-    id: base64url(occasion.random(ceremonyIdBytes)),
-    purpose: about.purpose,
-    issued: base64url(occasion.random(issuedBytes)),
-    subject: about.subject,
-    ticket: about.ticket.id,
+    id,
+    purpose,
+    issued,
+    subject,
+    ticket: ticket.id,
     expiresAt: occasion.now.getTime() + ceremonySeconds * 1000,
     state: 'issued',
   }
-  if (!(await world.ceremonies.create(record.id, record))) throw new Error('issuing a ceremony: its random id is taken')
-  return record
 }
 
 /** The ceremony, used up: whatever the outcome, its bytes never serve again. */
 async function takeCeremony(
-  id: string, expected: { purpose: CeremonyPurpose; ticket: TicketRecord }, occasion: Occasion, world: EnrolmentWorld,
+  id: string,
+  expected: { purpose: CeremonyPurpose; ticket: TicketRecord },
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<CeremonyRecord>> {
   const stored = await world.ceremonies.find(id)
   const judged = judgeCeremony(stored?.record ?? null, { ...expected, now: occasion.now })
@@ -171,7 +233,10 @@ function challengeOf(ceremony: CeremonyRecord, world: EnrolmentWorld): Uint8Arra
 
 /** The pending credential that the ceremony is about, and what it becomes now that its key has signed. */
 async function provePossession(
-  value: unknown, ceremony: CeremonyRecord, occasion: Occasion, world: EnrolmentWorld,
+  value: unknown,
+  ceremony: CeremonyRecord,
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<{ stored: Stored<CredentialRecord>; credential: CredentialRecord }>> {
   const id = parseCredentialId(ceremony.subject)
   if (id === null) throw new Error('reading a ceremony: its subject is no credential id')
@@ -182,8 +247,12 @@ async function provePossession(
   const response = parseAssertionResponse(value)
   if (!response.ok) return refused('possession_invalid', response.denial)
   const verified = verifyAssertion(response.value, stored.record, {
-    challenge: challengeOf(ceremony, world), rpId: rules.machine.rpId, origins: [MACHINE_ORIGIN], class: 'machine',
-    requireUserVerification: false, algorithms: rules.algorithms,
+    challenge: challengeOf(ceremony, world),
+    rpId: rules.machine.rpId,
+    origins: [MACHINE_ORIGIN],
+    class: 'machine',
+    requireUserVerification: false,
+    algorithms: rules.algorithms,
   })
   if (!verified.ok) return refused('possession_invalid', verified.denial)
   const counted = judgeSignCount(stored.record, verified.value, occasion.now)
@@ -195,7 +264,10 @@ async function provePossession(
 
 /** Creates the machine's identity, or gives it the ticket's roles; each change is on record before it is made. */
 async function settleIdentity(
-  ticket: TicketRecord, first: { stored: Stored<IdentityRecord> | null; plan: IdentityPlan }, occasion: Occasion, world: EnrolmentWorld,
+  ticket: TicketRecord,
+  first: { stored: Stored<IdentityRecord> | null; plan: IdentityPlan },
+  occasion: Occasion,
+  world: EnrolmentWorld,
 ): Promise<Judged<null>> {
   let current = first
   for (let attempt = 0; attempt < identityAttemptsMax; attempt++) {

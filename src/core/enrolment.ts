@@ -14,6 +14,8 @@ import { sha256 } from './session.ts'
 export const ceremonySeconds = 5 * 60
 /** Bytes issued for each ceremony. */
 export const issuedBytes = 32
+/** How many registrations a ticket may begin until the first of them is forgotten, an hour later. */
+export const registrationsPerTicketMax = 10
 
 /** Reasons of `enrolment.refused` records: the compiler keeps the registry below and audit-event.ts the same set. */
 export type EnrolmentReason = (typeof LIFECYCLE)['enrolment']['refused'][number]
@@ -31,19 +33,64 @@ export interface EnrolmentRefusalRow {
 const ticketInvalid = { status: 403, code: 'ticket_invalid', message: 'The ticket is not valid. Ask for a new one.' } as const
 
 export const ENROLMENT_REFUSALS = {
-  request_malformed: { status: 400, code: 'request_malformed', message: 'The request is not one that this service reads.', doc: 'The HTTP request is not well formed, too large, or for another host.' },
-  rate_limited: { status: 429, code: 'rate_limited', message: 'Too many requests. Wait.', doc: 'The source sent more requests than one source may.' },
+  request_malformed: {
+    status: 400,
+    code: 'request_malformed',
+    message: 'The request is not one that this service reads.',
+    doc: 'The HTTP request is not well formed, too large, or for another host.',
+  },
+  rate_limited: {
+    status: 429,
+    code: 'rate_limited',
+    message: 'Too many requests. Wait.',
+    doc: 'The source sent more requests than one source may, or the ticket began more registrations than one ticket may.',
+  },
   ticket_unknown: { ...ticketInvalid, doc: 'No such ticket was issued.' },
   ticket_used: { ...ticketInvalid, doc: 'The ticket was used before.' },
   ticket_expired: { ...ticketInvalid, doc: 'The ticket is past its expiry.' },
   ticket_revoked: { ...ticketInvalid, doc: 'The ticket was taken back.' },
-  person_enrolment_unavailable: { status: 403, code: 'person_enrolment_unavailable', message: 'This service does not enrol people.', doc: 'The ticket is for a person, and this verifier enrols machines only.' },
-  identity_disabled: { status: 403, code: 'identity_disabled', message: 'The identity is disabled.', doc: 'The ticket\'s identity is disabled.' },
-  handle_taken: { status: 409, code: 'handle_taken', message: 'The name belongs to another identity.', doc: 'The ticket\'s handle belongs to another identity.' },
-  ceremony_invalid: { status: 409, code: 'ceremony_invalid', message: 'The ceremony is not valid. Begin again.', doc: 'The ceremony is unknown, used, expired, or was begun for something else.' },
-  registration_invalid: { status: 422, code: 'registration_invalid', message: 'The registration is not acceptable.', doc: 'The registration response failed a check of WebAuthn L3 §7.1 or of the machine profile.' },
-  credential_taken: { status: 409, code: 'credential_taken', message: 'The credential id is taken.', doc: 'A credential with this id is or was registered.' },
-  possession_invalid: { status: 422, code: 'possession_invalid', message: 'The assertion does not prove possession of the key.', doc: 'The assertion that must follow the registration was refused.' },
+  person_enrolment_unavailable: {
+    status: 403,
+    code: 'person_enrolment_unavailable',
+    message: 'This service does not enrol people.',
+    doc: 'The ticket is for a person, and this verifier enrols machines only.',
+  },
+  identity_disabled: {
+    status: 403,
+    code: 'identity_disabled',
+    message: 'The identity is disabled.',
+    doc: "The ticket's identity is disabled.",
+  },
+  handle_taken: {
+    status: 409,
+    code: 'handle_taken',
+    message: 'The name belongs to another identity.',
+    doc: "The ticket's handle belongs to another identity.",
+  },
+  ceremony_invalid: {
+    status: 409,
+    code: 'ceremony_invalid',
+    message: 'The ceremony is not valid. Begin again.',
+    doc: 'The ceremony is unknown, used, expired, or was begun for something else.',
+  },
+  registration_invalid: {
+    status: 422,
+    code: 'registration_invalid',
+    message: 'The registration is not acceptable.',
+    doc: 'The registration response failed a check of WebAuthn L3 §7.1 or of the machine profile.',
+  },
+  credential_taken: {
+    status: 409,
+    code: 'credential_taken',
+    message: 'The credential id is taken.',
+    doc: 'A credential with this id is or was registered.',
+  },
+  possession_invalid: {
+    status: 422,
+    code: 'possession_invalid',
+    message: 'The assertion does not prove possession of the key.',
+    doc: 'The assertion that must follow the registration was refused.',
+  },
 } as const satisfies Record<EnrolmentReason, EnrolmentRefusalRow>
 
 /** Why, and which check: `check` is from a closed set and holds nothing of what was sent. */
@@ -97,6 +144,14 @@ export function judgeCeremony(
   return accepted(ceremony)
 }
 
+/**
+ * Where the nth registration of a ticket is kept. There are no more places than registrationsPerTicketMax, for all
+ * verifiers together: nobody fills the buckets with one ticket.
+ */
+export function registrationPlace(ticket: TicketRecord, n: number): string {
+  return base64url(sha256(lengthPrefixed('nats-webauthn/registration-place/v1', ticket.id, String(n))))
+}
+
 /** What a machine's ticket does to the identity of its handle. */
 export type IdentityPlan = { kind: 'create' | 'change'; record: IdentityRecord } | { kind: 'keep' }
 
@@ -109,7 +164,16 @@ export function judgeIdentity(existing: IdentityRecord | null, ticket: TicketRec
   const roles = ticket.roles.map((name) => ({ name, source: 'assigned' as const, asOf: now.getTime() }))
   if (existing === null) {
     const record: IdentityRecord = {
-      v: 1, handle, class: 'machine', issuer: 'machine', subject: handle, displayName, roles, claims: {}, state: 'active', createdAt: now.getTime(),
+      v: 1,
+      handle,
+      class: 'machine',
+      issuer: 'machine',
+      subject: handle,
+      displayName,
+      roles,
+      claims: {},
+      state: 'active',
+      createdAt: now.getTime(),
     }
     return accepted({ kind: 'create', record })
   }
@@ -122,7 +186,9 @@ export function judgeIdentity(existing: IdentityRecord | null, ticket: TicketRec
 function sameRoles(existing: IdentityRecord, ticket: TicketRecord): boolean {
   const wanted = new Set<string>(ticket.roles)
   const held = new Set<string>(existing.roles.map((role) => role.name))
-  return wanted.size === held.size && [...wanted].every((role) => held.has(role)) && existing.roles.every((role) => role.source === 'assigned')
+  return (
+    wanted.size === held.size && [...wanted].every((role) => held.has(role)) && existing.roles.every((role) => role.source === 'assigned')
+  )
 }
 
 /** WebAuthn user.id of a machine: the same for all its keys, and no secret. Unpadded base64url of 32 bytes. */
@@ -131,7 +197,11 @@ export function machineUserHandle(handle: Handle): string {
 }
 
 /** What is stored of a registration until its key has proven possession: it admits nobody yet. */
-export function pendingCredential(registration: Registration, ticket: TicketRecord, { name, rpId, now }: { name: string; rpId: string; now: Date }): CredentialRecord {
+export function pendingCredential(
+  registration: Registration,
+  ticket: TicketRecord,
+  { name, rpId, now }: { name: string; rpId: string; now: Date },
+): CredentialRecord {
   return {
     v: 1,
     id: registration.id,

@@ -57,7 +57,7 @@ function fromBase32(text: string): Uint8Array | null {
 
 function checked(text: string): Uint8Array | null {
   const raw = fromBase32(text)
-  if (raw === null || raw.length < 3) return null
+  if (raw === null) return null
   const body = raw.subarray(0, -2)
   const crc = (raw[raw.length - 2] as number) | ((raw[raw.length - 1] as number) << 8)
   return crc16(body) === crc ? body : null
@@ -72,7 +72,7 @@ function withCrc(body: Uint8Array): string {
 export function decodePublicNkey(kind: NkeyKind, text: string): Uint8Array | null {
   if (text.length !== 56 || text.charAt(0) !== kind) return null
   const body = checked(text)
-  return body !== null && body.length === 33 && body[0] === PREFIXES[kind] ? body.slice(1) : null
+  return body !== null && body[0] === PREFIXES[kind] ? body.slice(1) : null
 }
 
 /** A public nkey as text (56 characters) from its 32 raw bytes. */
@@ -84,7 +84,7 @@ export function encodePublicNkey(kind: NkeyKind, raw: Uint8Array): string {
 export function decodeSeed(kind: NkeyKind, text: string): Uint8Array | null {
   if (text.length !== 58 || text.charAt(0) !== 'S') return null
   const body = checked(text)
-  if (body === null || body.length !== 34) return null
+  if (body === null) return null
   const first = body[0] as number
   const second = body[1] as number
   if ((first & 0xf8) !== SEED_PREFIX) return null

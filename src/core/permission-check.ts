@@ -9,7 +9,10 @@ import { admits, covers, isLiteral, overlaps, type SubscribePattern, subscribePa
  * `filtered`: a wildcard subscription is accepted, but what the entry of the deny list `by` matches is not delivered.
  * `by` is null where no allow matches, which is a denial too.
  */
-export type SubjectVerdict = { verdict: 'allowed'; by: string } | { verdict: 'filtered'; by: string } | { verdict: 'denied'; by: string | null }
+export type SubjectVerdict =
+  | { verdict: 'allowed'; by: string }
+  | { verdict: 'filtered'; by: string }
+  | { verdict: 'denied'; by: string | null }
 
 /** Whether a message may be published to the literal `subject`. */
 export function judgePublish({ publish }: Permissions, subject: string): SubjectVerdict {
@@ -41,10 +44,12 @@ function allowing(entries: readonly string[], { subject, queue }: SubscribePatte
   const fitting = entries.filter((entry) => admits(subscribePattern(entry).subject, subject))
   const queued = queue === null ? [] : fitting.filter((entry) => subscribePattern(entry).queue !== null)
   const counting = queued.length > 0 ? queued : fitting.filter((entry) => subscribePattern(entry).queue === null)
-  return counting.find((entry) => {
-    const name = subscribePattern(entry).queue
-    return name === null || queueMatches(name, queue)
-  }) ?? null
+  return (
+    counting.find((entry) => {
+      const name = subscribePattern(entry).queue
+      return name === null || queueMatches(name, queue)
+    }) ?? null
+  )
 }
 
 function queueMatches(pattern: string, queue: string | null): boolean {

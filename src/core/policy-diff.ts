@@ -42,8 +42,7 @@ export function diffPolicies(before: Policy, after: Policy): RoleDiff[] {
 
 /** Entries of `one` that no single entry of `other` covers. */
 function beyond(one: Role | null, other: Role | null, { side, list }: Pick<ReachChange, 'side' | 'list'>): ReachChange[] {
-  // A role that is not there denies nothing that anybody would miss.
-  if (one === null || (list === 'deny' && other === null)) return []
+  if (one === null) return []
   const others = (other?.[side][list] ?? []).map(subscribePattern)
   return one[side][list]
     .filter((entry) => {

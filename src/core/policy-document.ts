@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { utf8 } from './encoding.ts'
 import { type AccountName, parseAccountName, parseRoleName, type RoleName } from './identifiers.ts'
 import type { Policy, Role } from './policy.ts'
-import { type AccountRules, type NamedRole, reservedReach, roleProblems, type RuleProblem, unenforceable } from './policy-rules.ts'
+import { type AccountRules, type NamedRole, type RuleProblem, reservedReach, roleProblems, unenforceable } from './policy-rules.ts'
 import { POLICY_KEYS, policySchema, type RoleDocument, roleSchema } from './policy-schema.ts'
 import { prepareRoles } from './resolve.ts'
 import { type DocumentIssue, type DocumentPath, parseYaml, pathText, type YamlDocument } from './yaml-document.ts'
@@ -45,13 +45,20 @@ export function parsePolicy(text: string, options: PolicyOptions): ParsedPolicy 
   const named: NamedRole[] = []
   for (const name of names) {
     const path = ['roles', name]
-    if (parseRoleName(name) === null) issues.push({ ...document.locateKey(path), path: 'roles', message: 'a role is named with 1 to 64 of A-Z a-z 0-9 _ -' })
+    if (parseRoleName(name) === null)
+      issues.push({ ...document.locateKey(path), path: 'roles', message: 'a role is named with 1 to 64 of A-Z a-z 0-9 _ -' })
     const role = roleSchema.safeParse(top.data.roles[name])
     if (!role.success) issues.push(...schemaIssues(document, path, role.error.issues))
     else named.push({ name, role: role.data })
   }
-  const below = (name: string, problems: RuleProblem[]) => problems.map((problem) => ({ ...problem, path: ['roles', name, ...problem.path] }))
-  issues.push(...located(document, named.flatMap((role) => below(role.name, roleProblems(role, options)))))
+  const below = (name: string, problems: RuleProblem[]) =>
+    problems.map((problem) => ({ ...problem, path: ['roles', name, ...problem.path] }))
+  issues.push(
+    ...located(
+      document,
+      named.flatMap((role) => below(role.name, roleProblems(role, options))),
+    ),
+  )
   if (issues.length > 0) return { ok: false, issues }
   const gaps = unenforceable(named, top.data.nats_server_min)
   if (gaps.length > 0) return refused(document, gaps)
@@ -59,7 +66,10 @@ export function parsePolicy(text: string, options: PolicyOptions): ParsedPolicy 
   const roles = new Map(named.map(({ name, role }) => [branded(name, parseRoleName), buildRole(name, role)]))
   const policy: Policy = { roles, hash: createHash('sha256').update(utf8(text)).digest('hex') }
   prepareRoles(policy)
-  const warnings = located(document, named.flatMap((role) => below(role.name, reservedReach(role))))
+  const warnings = located(
+    document,
+    named.flatMap((role) => below(role.name, reservedReach(role))),
+  )
   return { ok: true, policy, warnings, natsServerMin: top.data.nats_server_min, locate: document.locate }
 }
 
@@ -103,18 +113,28 @@ function located(document: YamlDocument, problems: readonly RuleProblem[]): Poli
 }
 
 /** What the schema found, in our words, at the line it is about. */
-export function schemaIssues(document: YamlDocument, base: DocumentPath, issues: readonly z.core.$ZodIssue[], keys: readonly string[] = POLICY_KEYS): PolicyIssue[] {
+export function schemaIssues(
+  document: YamlDocument,
+  base: DocumentPath,
+  issues: readonly z.core.$ZodIssue[],
+  keys: readonly string[] = POLICY_KEYS,
+): PolicyIssue[] {
   return issues.flatMap((issue): PolicyIssue[] => {
     const path = [...base, ...issue.path.filter((part) => typeof part !== 'symbol')]
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => {
         const at = [...path, key]
         const near = nearest(key, keys)
-        return { ...document.locateKey(at), path: pathText(at), message: `unknown key "${key}"${near === null ? '' : `: did you mean "${near}"?`}` }
+        return {
+          ...document.locateKey(at),
+          path: pathText(at),
+          message: `unknown key "${key}"${near === null ? '' : `: did you mean "${near}"?`}`,
+        }
       })
     }
     // A union says only that nothing fitted; what the closest branch says is of more use.
-    const inner = issue.code === 'invalid_union' ? issue.errors.find((branch) => branch.some(({ path: deep }) => deep.length > 0)) : undefined
+    const inner =
+      issue.code === 'invalid_union' ? issue.errors.find((branch) => branch.some(({ path: deep }) => deep.length > 0)) : undefined
     if (inner !== undefined) return schemaIssues(document, path, inner, keys)
     return [{ ...document.locate(path), path: pathText(path), message: issue.message.slice(0, 200) }]
   })

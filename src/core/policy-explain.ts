@@ -28,15 +28,25 @@ export interface Explanation {
 }
 
 /** Explains the grant of `subject`, and each of the asked subjects ("subject queue" to subscribe in a queue). */
-export function explainPolicy(policy: Policy, subject: GrantSubject, asked: { publish: readonly string[]; subscribe: readonly string[] }): Explanation {
+export function explainPolicy(
+  policy: Policy,
+  subject: GrantSubject,
+  asked: { publish: readonly string[]; subscribe: readonly string[] },
+): Explanation {
   const resolved = resolveGrant(policy, subject)
   const roles = explainRoles(policy, subject)
   if (!resolved.ok) return { roles, result: { granted: false, denial: resolved.denial }, subjects: [] }
   const grant = resolved.value
   const subjects = [
-    ...asked.publish.map((entry) => explainSubject(policy, subject, { action: 'publish' as const, entry, verdict: judgePublish(grant.permissions, entry) })),
+    ...asked.publish.map((entry) =>
+      explainSubject(policy, subject, { action: 'publish' as const, entry, verdict: judgePublish(grant.permissions, entry) }),
+    ),
     ...asked.subscribe.map((entry) =>
-      explainSubject(policy, subject, { action: 'subscribe' as const, entry, verdict: judgeSubscribe(grant.permissions, subscribePattern(entry)) }),
+      explainSubject(policy, subject, {
+        action: 'subscribe' as const,
+        entry,
+        verdict: judgeSubscribe(grant.permissions, subscribePattern(entry)),
+      }),
     ),
   ]
   return { roles, result: { granted: true, grant }, subjects }
@@ -63,7 +73,9 @@ function explainSubject(
   const values = { user: subject.identity.handle, device: credentialKey(subject.credential.id), claims: subject.identity.claims }
   const sources = judgeRoles(policy, subject)
     .filter(({ fresh, unmet }) => list === 'deny' || (fresh && unmet.length === 0))
-    .flatMap(({ role }) => written(role, { action, list, expanded: verdict.by ?? '', values }).map((source) => ({ role: role.name, list, entry: source })))
+    .flatMap(({ role }) =>
+      written(role, { action, list, expanded: verdict.by ?? '', values }).map((source) => ({ role: role.name, list, entry: source })),
+    )
   return { ...explanation, because: sources.length > 0 ? sources : [{ role: null, list, entry: verdict.by }] }
 }
 

@@ -12,22 +12,40 @@ const longSessionSeconds = 7 * 24 * 3600
 /** The rules by id: `warning` is probably a mistake or a risk, `notice` is good to know. */
 export const LINT_RULES = {
   'reserved-reach': { severity: 'warning', doc: 'An allow reaches subjects of NATS itself, or everything.' },
-  'reads-inboxes': { severity: 'warning', doc: 'A subscribe allow begins with a wildcard, so it reads other people\'s replies.' },
-  'forges-replies': { severity: 'warning', doc: 'A publish allow reaches inboxes, so replies can be forged; allow_responses needs no such allow.' },
+  'reads-inboxes': { severity: 'warning', doc: "A subscribe allow begins with a wildcard, so it reads other people's replies." },
+  'forges-replies': {
+    severity: 'warning',
+    doc: 'A publish allow reaches inboxes, so replies can be forged; allow_responses needs no such allow.',
+  },
   'shadowed-allow': { severity: 'warning', doc: 'An allow is wholly denied, so it gives nothing.' },
   'redundant-allow': { severity: 'notice', doc: 'An allow lies within another one of the same role.' },
   'useless-deny': { severity: 'notice', doc: 'A deny meets no allow of any role. Nothing is allowed unless a role allows it.' },
-  'no-denies-needed': { severity: 'notice', doc: 'None of a role\'s denies meets its own allows: they only limit what other roles give.' },
+  'no-denies-needed': { severity: 'notice', doc: "None of a role's denies meets its own allows: they only limit what other roles give." },
   'deny-everything': { severity: 'warning', doc: 'A deny of ">" silences every other role of whoever holds this one.' },
-  'star-cuts-below': { severity: 'warning', doc: 'A subscribe allow ending in "*" is closed with a deny of what is below it, and that cuts an allow of another role.' },
-  'queue-narrows-allow': { severity: 'warning', doc: 'Where an allow names a queue, nats-server admits no other queue to that subject, whatever plain allows say.' },
+  'star-cuts-below': {
+    severity: 'warning',
+    doc: 'A subscribe allow ending in "*" is closed with a deny of what is below it, and that cuts an allow of another role.',
+  },
+  'queue-narrows-allow': {
+    severity: 'warning',
+    doc: 'Where an allow names a queue, nats-server admits no other queue to that subject, whatever plain allows say.',
+  },
   'responses-bypass-deny': { severity: 'warning', doc: 'Replies opened by allow_responses are not held back by publish denies.' },
   'person-role': { severity: 'warning', doc: 'A role is for one person or device. Give roles to teams and write {{user}} in the subject.' },
-  'unprovable-publisher': { severity: 'notice', doc: 'A publish allow holds no {{user}} or {{device}}, so a subject does not prove who sent the message.' },
+  'unprovable-publisher': {
+    severity: 'notice',
+    doc: 'A publish allow holds no {{user}} or {{device}}, so a subject does not prove who sent the message.',
+  },
   'long-ttl': { severity: 'warning', doc: 'User JWTs live longer than an hour, and role changes take that long.' },
   'long-session': { severity: 'warning', doc: 'Sessions last longer than a week without a proof.' },
-  'plain-sessions': { severity: 'notice', doc: 'Sessions for stock clients are bound to the nonce alone; a hostile server could relay them.' },
-  'aaguid-claimed': { severity: 'notice', doc: 'An AAGUID says which model of authenticator only if the credential was attested; otherwise it is a claim.' },
+  'plain-sessions': {
+    severity: 'notice',
+    doc: 'Sessions for stock clients are bound to the nonce alone; a hostile server could relay them.',
+  },
+  'aaguid-claimed': {
+    severity: 'notice',
+    doc: 'An AAGUID says which model of authenticator only if the credential was attested; otherwise it is a claim.',
+  },
   'empty-role': { severity: 'notice', doc: 'A role allows nothing.' },
   'empty-policy': { severity: 'warning', doc: 'The policy has no roles: nobody can connect.' },
 } as const satisfies Record<string, { severity: 'warning' | 'notice'; doc: string }>
@@ -60,7 +78,9 @@ export function lintPolicy({ policy, locate }: Pick<ParsedPolicy, 'policy' | 'lo
     ...interplayFindings(roles),
     ...personRoles(roles),
   ]
-  return found.map(({ rule, path, detail }) => finding({ rule, detail }, path, locate)).sort((a, b) => a.line - b.line || a.column - b.column)
+  return found
+    .map(({ rule, path, detail }) => finding({ rule, detail }, path, locate))
+    .sort((a, b) => a.line - b.line || a.column - b.column)
 }
 
 function finding({ rule, detail }: { rule: LintRule; detail: string }, path: DocumentPath, locate: ParsedPolicy['locate']): LintFinding {
@@ -75,8 +95,10 @@ function settingFindings(role: Role): Found[] {
   if ((role.sessionSeconds ?? 0) > longSessionSeconds) found.push({ rule: 'long-session', path: at('session'), detail: '' })
   if (role.plainSessions) found.push({ rule: 'plain-sessions', path: at('plain_sessions'), detail: '' })
   if (role.require.aaguids !== null) found.push({ rule: 'aaguid-claimed', path: [...at('require'), 'aaguids'], detail: '' })
-  if (role.allowResponses !== null && role.publish.deny.length > 0) found.push({ rule: 'responses-bypass-deny', path: at('allow_responses'), detail: '' })
-  if (role.publish.allow.length + role.subscribe.allow.length === 0) found.push({ rule: 'empty-role', path: ['roles', role.name], detail: '' })
+  if (role.allowResponses !== null && role.publish.deny.length > 0)
+    found.push({ rule: 'responses-bypass-deny', path: at('allow_responses'), detail: '' })
+  if (role.publish.allow.length + role.subscribe.allow.length === 0)
+    found.push({ rule: 'empty-role', path: ['roles', role.name], detail: '' })
   return found
 }
 
@@ -138,7 +160,8 @@ function interplayFindings(roles: readonly Role[]): Found[] {
         if (cut !== undefined) found.push({ rule: 'star-cuts-below', path, detail: `"${entry}" by "${cut.slice(0, -2)}" of ${role.name}` })
         if (queue !== null) continue
         const narrowing = role.subscribe.allow.find((queued) => queued.includes(' ') && overlaps(subscribePattern(queued).subject, subject))
-        if (narrowing !== undefined) found.push({ rule: 'queue-narrows-allow', path, detail: `"${entry}" by "${narrowing}" of ${role.name}` })
+        if (narrowing !== undefined)
+          found.push({ rule: 'queue-narrows-allow', path, detail: `"${entry}" by "${narrowing}" of ${role.name}` })
       }
     }
   }
@@ -158,16 +181,27 @@ function personRoles(roles: readonly Role[]): Found[] {
   const twins = new Set([...shapes.values()].filter((alike) => alike.length > 1).flat())
   return [
     ...named.map((role) => found(role, role.name)),
-    ...[...twins].filter((role) => !named.includes(role)).map((role) => found(role, `${role.name} differs from another role only by a name`)),
+    ...[...twins]
+      .filter((role) => !named.includes(role))
+      .map((role) => found(role, `${role.name} differs from another role only by a name`)),
   ]
 }
 
 function namesIn(role: Role): string[] {
-  const tokens = new Set(sides.flatMap((side) => [...role[side].allow, ...role[side].deny]).flatMap((entry) => subjectTokens(subscribePattern(entry).subject)))
+  const tokens = new Set(
+    sides.flatMap((side) => [...role[side].allow, ...role[side].deny]).flatMap((entry) => subjectTokens(subscribePattern(entry).subject)),
+  )
   return [role.name, ...role.name.split(/[-_]/)].filter((part) => part !== '' && tokens.has(part))
 }
 
 function shapeWithout(role: Role, token: string): string {
-  const blank = (entry: string) => subjectTokens(entry).map((part) => (part === token ? '?' : part)).join('.')
-  return JSON.stringify([role.account, ...sides.map((side) => [role[side].allow.map(blank), role[side].deny.map(blank)]), role.name.replace(token, '?')])
+  const blank = (entry: string) =>
+    subjectTokens(entry)
+      .map((part) => (part === token ? '?' : part))
+      .join('.')
+  return JSON.stringify([
+    role.account,
+    ...sides.map((side) => [role[side].allow.map(blank), role[side].deny.map(blank)]),
+    role.name.replace(token, '?'),
+  ])
 }

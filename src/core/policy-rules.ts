@@ -1,7 +1,16 @@
 /** What a role may say beyond having the right shape: its account, its subjects, and what nats-server can enforce of them. */
 import { deniesBelow } from './permissions.ts'
 import type { RoleDocument } from './policy-schema.ts'
-import { isDenyAvoidable, isInbox, isReservedReach, overlaps, reachBelow, subjectProblem, subscribeEntryProblem, subscribePattern } from './subjects.ts'
+import {
+  isDenyAvoidable,
+  isInbox,
+  isReservedReach,
+  overlaps,
+  reachBelow,
+  subjectProblem,
+  subscribeEntryProblem,
+  subscribePattern,
+} from './subjects.ts'
 import type { DocumentPath } from './yaml-document.ts'
 
 const subjectsPerRoleMax = 500
@@ -53,7 +62,12 @@ export function reservedReach({ name, role }: NamedRole): RuleProblem[] {
   return sides.flatMap((side) =>
     role[side].allow.flatMap((entry, i) =>
       isReservedReach(subscribePattern(entry.replaceAll('{{role}}', name)).subject)
-        ? [{ path: [side, 'allow', i], message: `"${entry}" reaches, or may reach, subjects that belong to NATS itself or to other people` }]
+        ? [
+            {
+              path: [side, 'allow', i],
+              message: `"${entry}" reaches, or may reach, subjects that belong to NATS itself or to other people`,
+            },
+          ]
         : [],
     ),
   )
@@ -70,11 +84,20 @@ export function unenforceable(roles: readonly NamedRole[], natsServerMin: string
     for (const [i, entry] of role.subscribe.deny.entries()) {
       const { subject, queue } = subscribePattern(entry)
       const path = ['roles', name, 'subscribe', 'deny', i]
-      if (queue !== null) problems.push({ path, message: `nats-server before 2.15 does not hold a deny with a queue name against wildcards; deny the subject, or ${hint}` })
+      if (queue !== null)
+        problems.push({
+          path,
+          message: `nats-server before 2.15 does not hold a deny with a queue name against wildcards; deny the subject, or ${hint}`,
+        })
       if (!/[*>]/.test(subject)) continue
-      if (++wildcards > wildcardDeniesMax) return [...problems, { path, message: `the policy has more than ${wildcardDeniesMax} subscribe denies with wildcards` }]
+      if (++wildcards > wildcardDeniesMax)
+        return [...problems, { path, message: `the policy has more than ${wildcardDeniesMax} subscribe denies with wildcards` }]
       const around = allows.find((allow) => isDenyAvoidable(subject, allow))
-      if (around !== undefined) problems.push({ path, message: `with "${around}" allowed, nats-server before 2.15 lets wildcard subscriptions around this deny; narrow the allow, or ${hint}` })
+      if (around !== undefined)
+        problems.push({
+          path,
+          message: `with "${around}" allowed, nats-server before 2.15 lets wildcard subscriptions around this deny; narrow the allow, or ${hint}`,
+        })
     }
     const closed = deniesBelow(role.subscribe.allow)
     for (const [i, entry] of role.subscribe.allow.entries()) {
@@ -101,7 +124,9 @@ function accountProblems(account: string, { targetAccounts, reservedAccounts }: 
     return [{ path, message: `"${account}" belongs to the verifier or to NATS itself: nobody is ever admitted to it` }]
   }
   if (targetAccounts.includes(account)) return []
-  return [{ path, message: `"${account}" is not one of the accounts that roles may name: ${targetAccounts.join(', ') || 'none is configured'}` }]
+  return [
+    { path, message: `"${account}" is not one of the accounts that roles may name: ${targetAccounts.join(', ') || 'none is configured'}` },
+  ]
 }
 
 function entryProblem(entry: string, where: { side: 'publish' | 'subscribe'; list: 'allow' | 'deny'; reserved: boolean }): string | null {

@@ -12,11 +12,13 @@ const UNIT_SECONDS = { s: 1, m: 60, h: 3600, d: daySeconds } as const
 /** What `allow_responses: true` means: nats-server's own defaults. */
 const RESPONSES_DEFAULT = { max: 1, ttlSeconds: 120 }
 
-function duration(range: { minSeconds: number; maxSeconds: number; limits: string }) {
+/** A duration such as `15m`, in seconds. */
+export function duration(range: { minSeconds: number; maxSeconds: number; limits: string }) {
   const message = `write a duration with a unit (s, m, h, d), ${range.limits}`
   return z.union([z.string(), z.literal(0)], { error: message }).transform((value, context) => {
     const match = /^(0|[1-9][0-9]{0,8})([smhd])$/.exec(String(value))
-    const seconds = value === 0 || value === '0' ? 0 : match === null ? -1 : Number(match[1]) * UNIT_SECONDS[match[2] as keyof typeof UNIT_SECONDS]
+    const seconds =
+      value === 0 || value === '0' ? 0 : match === null ? -1 : Number(match[1]) * UNIT_SECONDS[match[2] as keyof typeof UNIT_SECONDS]
     if (seconds >= range.minSeconds && seconds <= range.maxSeconds) return seconds
     context.addIssue({ code: 'custom', message })
     return z.NEVER
@@ -61,12 +63,15 @@ const timeWindow = z
     return { days: days.map((day) => DAYS.indexOf(day)), fromMinute: from, toMinute: to, timeZone: timezone }
   })
 
-const cidr = z.string().max(64).transform((text, context) => {
-  const canonical = canonicalCidr(text)
-  if (canonical !== null) return canonical
-  context.addIssue({ code: 'custom', message: 'not a CIDR block such as "10.0.0.0/8" or "fd00::/8", with no bits set behind the prefix' })
-  return z.NEVER
-})
+const cidr = z
+  .string()
+  .max(64)
+  .transform((text, context) => {
+    const canonical = canonicalCidr(text)
+    if (canonical !== null) return canonical
+    context.addIssue({ code: 'custom', message: 'not a CIDR block such as "10.0.0.0/8" or "fd00::/8", with no bits set behind the prefix' })
+    return z.NEVER
+  })
 
 const aaguid = z
   .string()
@@ -78,13 +83,20 @@ const requirements = z.strictObject({
   user_verification: z.boolean().default(false),
   device_bound: z.boolean().default(false),
   aaguids: z.array(aaguid).min(1).max(listItemsMax).nullable().default(null),
-  client_types: z.array(z.enum(['nats', 'websocket'])).min(1).max(2).nullable().default(null),
+  client_types: z
+    .array(z.enum(['nats', 'websocket']))
+    .min(1)
+    .max(2)
+    .nullable()
+    .default(null),
   source_cidrs: z.array(cidr).min(1).max(listItemsMax).nullable().default(null),
   time_windows: z.array(timeWindow).min(1).max(listItemsMax).nullable().default(null),
 })
 
 const notEnforced = z
-  .never('nats-server does not enforce this limit for users of an auth callout, so it would only look safe; use connections, or limits of the account')
+  .never(
+    'nats-server does not enforce this limit for users of an auth callout, so it would only look safe; use connections, or limits of the account',
+  )
   .optional()
 
 const limits = z.strictObject({
@@ -101,7 +113,9 @@ export const roleSchema = z.strictObject({
   subscribe: rules.prefault({}),
   allow_responses: responses.default(null),
   ttl: duration({ minSeconds: 1, maxSeconds: daySeconds, limits: '1s to 24h' }).default(15 * 60),
-  session: duration({ minSeconds: 0, maxSeconds: 30 * daySeconds, limits: '0 (a proof at each connection) to 30d' }).nullable().default(null),
+  session: duration({ minSeconds: 0, maxSeconds: 30 * daySeconds, limits: '0 (a proof at each connection) to 30d' })
+    .nullable()
+    .default(null),
   plain_sessions: z.boolean().default(false),
   limits: limits.prefault({}),
   dangerously_allow_reserved_subjects: z.boolean().default(false),
@@ -127,5 +141,10 @@ export const POLICY_KEYS: readonly string[] = [
   ...Object.keys(roleSchema.shape),
   ...Object.keys(rules.shape),
   ...Object.keys(requirements.shape),
-  'connections', 'max', 'days', 'from', 'to', 'timezone',
+  'connections',
+  'max',
+  'days',
+  'from',
+  'to',
+  'timezone',
 ]

@@ -24,7 +24,10 @@ const schema = z.strictObject({
   response: z.strictObject({
     clientDataJSON: base64urlOf(clientDataBytesMax),
     attestationObject: base64urlOf(attestationObjectBytesMax),
-    transports: z.array(z.string().regex(/^[a-z-]{1,32}$/)).max(transportsMax).optional(),
+    transports: z
+      .array(z.string().regex(/^[a-z-]{1,32}$/))
+      .max(transportsMax)
+      .optional(),
     authenticatorData: z.string().optional(),
     publicKey: z.string().optional(),
     publicKeyAlgorithm: z.number().optional(),

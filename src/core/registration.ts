@@ -18,7 +18,7 @@ export const REGISTRATION_CHECKS = {
   response_malformed: 'The response is no RegistrationResponseJSON, or a part of it is too large.',
   client_data_malformed: 'The client data is not an unambiguous JSON object.',
   type_mismatch: 'The client data is not of type webauthn.create.',
-  challenge_mismatch: 'The challenge is another ceremony\'s, or another service\'s.',
+  challenge_mismatch: "The challenge is another ceremony's, or another service's.",
   origin_mismatch: 'The origin is not nats-webauthn://machine.',
   cross_origin: 'The client data says that it was made in a page of another origin.',
   attestation_malformed: 'The attestation object is not canonical CBOR of exactly fmt, attStmt and authData.',
@@ -26,9 +26,9 @@ export const REGISTRATION_CHECKS = {
   rp_id_mismatch: 'The registration is for another relying party.',
   flags_mismatch: 'The flags are not exactly those of a machine key: UP=0 UV=0 BE=1 BS=0 AT=1 ED=0.',
   credential_id_mismatch: 'The response names another credential id than the authenticator data.',
-  algorithm_refused: 'The key\'s algorithm is not allowed, or does not fit its type, curve or size.',
+  algorithm_refused: "The key's algorithm is not allowed, or does not fit its type, curve or size.",
   attestation_refused: 'The attestation is not packed self attestation by the key itself.',
-  signature_invalid: 'The attestation signature is not the key\'s.',
+  signature_invalid: "The attestation signature is not the key's.",
 } as const
 export type RegistrationCheck = keyof typeof REGISTRATION_CHECKS
 
@@ -167,14 +167,20 @@ function checkAuthenticatorData(data: Uint8Array, response: RegistrationResponse
   return {
     ok: true,
     value: {
-      key: key.value, publicKey, signCount: view.getUint32(33), aaguid: uuid(data.subarray(headBytes, headBytes + aaguidBytes)),
-      backupEligible: (flags & BACKUP_ELIGIBLE) !== 0, backupState: (flags & BACKUP_STATE) !== 0,
+      key: key.value,
+      publicKey,
+      signCount: view.getUint32(33),
+      aaguid: uuid(data.subarray(headBytes, headBytes + aaguidBytes)),
+      backupEligible: (flags & BACKUP_ELIGIBLE) !== 0,
+      backupState: (flags & BACKUP_STATE) !== 0,
     },
   }
 }
 
 function uuid(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  return Buffer.from(bytes)
+    .toString('hex')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 /** SimpleWebAuthn's own reading of §7.1: a second opinion that must agree. */
@@ -183,7 +189,10 @@ async function isAcceptedByLibrary(response: RegistrationResponse, expected: Exp
   try {
     const { verified } = await verifyRegistrationResponse({
       response: {
-        id, rawId: id, type: 'public-key', clientExtensionResults: {},
+        id,
+        rawId: id,
+        type: 'public-key',
+        clientExtensionResults: {},
         response: { clientDataJSON: base64url(clientDataJSON), attestationObject: base64url(attestationObject) },
       },
       expectedChallenge: base64url(expected.challenge),

@@ -38,15 +38,23 @@ export function resolveGrant(policy: Policy, subject: GrantSubject): Checked<Gra
   const [first] = contributing
   if (first === undefined) return denied('roles_none')
   if (contributing.some(({ account }) => account !== first.account)) return denied('account_ambiguous')
-  const permissions = permissionsOf(contributing, held.map(({ role }) => role), subject)
+  const permissions = permissionsOf(
+    contributing,
+    held.map(({ role }) => role),
+    subject,
+  )
   if (permissions === null) return denied('template_value_refused')
-  const closing = contributing.flatMap(({ require }) => (require.timeWindows === null ? [] : [windowsCloseAt(require.timeWindows, subject.now)]))
+  const closing = contributing.flatMap(({ require }) =>
+    require.timeWindows === null ? [] : [windowsCloseAt(require.timeWindows, subject.now)],
+  )
   return passed({
     account: first.account,
     roles: contributing.map(({ name }) => name).sort(),
     permissions,
     ttlSeconds: Math.min(...contributing.map(({ ttlSeconds }) => ttlSeconds)),
-    sessionSeconds: Math.min(...contributing.map(({ sessionSeconds }) => sessionSeconds ?? DEFAULT_SESSION_SECONDS[subject.credential.class])),
+    sessionSeconds: Math.min(
+      ...contributing.map(({ sessionSeconds }) => sessionSeconds ?? DEFAULT_SESSION_SECONDS[subject.credential.class]),
+    ),
     plainSessions: contributing.every(({ plainSessions }) => plainSessions),
     connectionsMax: leastOrNull(contributing.flatMap(({ limits }) => (limits.connections === null ? [] : [limits.connections]))),
     notAfter: leastOrNull(closing),

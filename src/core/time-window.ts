@@ -5,7 +5,7 @@ const minuteMs = 60_000
 const dayMinutes = 1440
 // No user JWT lives longer than a day, so how a window goes on after two days is nobody's concern.
 const horizonMs = 2 * 24 * 3600 * 1000
-const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const
+const DAYS: readonly string[] = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 
 // Making a formatter is expensive; a policy names few zones. Bounded by what parsePolicy accepted.
 const formatters = new Map<string, Intl.DateTimeFormat>()
@@ -66,11 +66,15 @@ function changeBetween(zone: string, from: number, to: number): number {
 }
 
 function wallClock(zone: string, at: number): { day: number; minute: number; offsetMs: number } {
-  const parts = new Map(formatter(zone).formatToParts(at).map(({ type, value }) => [type, value]))
+  const parts = new Map(
+    formatter(zone)
+      .formatToParts(at)
+      .map(({ type, value }) => [type, value]),
+  )
   const number = (type: Intl.DateTimeFormatPartTypes) => Number(parts.get(type))
   const minute = number('hour') * 60 + number('minute')
   const local = Date.UTC(number('year'), number('month') - 1, number('day'), 0, minute, number('second'))
-  const day = DAYS.findIndex((name) => name === parts.get('weekday'))
+  const day = DAYS.indexOf(parts.get('weekday') ?? '')
   return { day, minute: minute % dayMinutes, offsetMs: local - Math.floor(at / 1000) * 1000 }
 }
 
@@ -78,8 +82,15 @@ function formatter(zone: string): Intl.DateTimeFormat {
   const known = formatters.get(zone)
   if (known !== undefined) return known
   const made = new Intl.DateTimeFormat('en-US', {
-    timeZone: zone, hourCycle: 'h23', weekday: 'short',
-    year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric',
+    timeZone: zone,
+    hourCycle: 'h23',
+    weekday: 'short',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
   })
   formatters.set(zone, made)
   return made

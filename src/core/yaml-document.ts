@@ -27,7 +27,10 @@ const messageCharsMax = 200
 const tokenDepthMax = 48
 
 /** Parses `text`, or says what is wrong with it. Repeated keys, anchors, aliases, tags and directives are refused. */
-export function parseYaml(text: string, limits: { bytesMax: number }): { ok: true; document: YamlDocument } | { ok: false; issues: DocumentIssue[] } {
+export function parseYaml(
+  text: string,
+  limits: { bytesMax: number },
+): { ok: true; document: YamlDocument } | { ok: false; issues: DocumentIssue[] } {
   const failed = (message: string) => ({ ok: false as const, issues: [{ line: 1, column: 1, path: '', message }] })
   if (new TextEncoder().encode(text).length > limits.bytesMax) return failed(`the file is larger than ${limits.bytesMax} bytes`)
   if (nestsDeeply(text)) return failed('the file nests too deeply')
@@ -39,13 +42,16 @@ export function parseYaml(text: string, limits: { bytesMax: number }): { ok: tru
   }
   for (const problem of [...document.errors, ...document.warnings]) report(problem.pos[0], problem.message)
   if (document.directives?.yaml.explicit === true) report(0, 'a %YAML directive is refused: this is YAML 1.2')
+  const checkNode = (node: Node) => {
+    if ('anchor' in node && typeof node.anchor === 'string') report(offsetOf(node), 'an anchor is refused')
+    if (typeof node.tag === 'string' && node.tag !== '') report(offsetOf(node), 'a tag is refused')
+  }
   visit(document, {
     Alias: (_key, node) => report(offsetOf(node), 'an alias is refused: write the value out'),
-    Node: (_key, node) => {
-      if ('anchor' in node && typeof node.anchor === 'string') report(offsetOf(node), 'an anchor is refused')
-      if (typeof node.tag === 'string' && node.tag !== '') report(offsetOf(node), 'a tag is refused')
-    },
+    // The visitor calls the most specific function alone, so maps are checked here too.
+    Node: (_key, node) => checkNode(node),
     Map: (_key, map) => {
+      checkNode(map)
       // The library's own check compares every key with every other.
       const seen = new Set<string>()
       for (const pair of map.items) {

@@ -9,7 +9,11 @@ import { readBody } from './json-body.ts'
 
 const ticketCharsMax = 256
 // What an owner calls a device: text for people, without anything that could forge a line of a log.
-const nameSchema = z.string().min(1).max(64).regex(/^[^\p{C}\p{Zl}\p{Zp}]+$/u)
+const nameSchema = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{C}\p{Zl}\p{Zp}]+$/u)
 const ticketSchema = z.string().min(1).max(ticketCharsMax)
 const ceremonySchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)
 // Read strictly by core, where the limits of its parts are.

@@ -2,7 +2,8 @@
 import { ENROLMENT_REFUSALS, type EnrolmentRefusal } from '../core/enrolment.ts'
 
 /** Which part of a request was not as it must be: `check` of request_malformed. */
-export type RequestCheck = 'route' | 'host' | 'origin' | 'content_type' | 'body_size' | 'json' | 'schema' | 'http'
+export const REQUEST_CHECKS = ['route', 'host', 'origin', 'content_type', 'body_size', 'json', 'schema', 'http'] as const
+export type RequestCheck = (typeof REQUEST_CHECKS)[number]
 
 /** A refusal on its way to the error handler, which answers and records it. */
 export class HttpRefusal extends Error {

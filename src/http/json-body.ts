@@ -14,13 +14,17 @@ const JSON_TYPE = /^application\/json(?:\s*;\s*charset=(?:utf-8|"utf-8"))?\s*$/i
 /** Makes `app` read strict JSON and refuse every other kind of body. */
 export function acceptStrictJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer', bodyLimit: bodyBytesMax }, async (request: FastifyRequest, body: Buffer) => {
-    if (!JSON_TYPE.test(request.headers['content-type'] ?? '')) throw malformed('content_type', 415)
-    const text = fromUtf8(body)
-    const value = text === null ? undefined : parseStrictJson(text, jsonDepthMax)
-    if (value === undefined) throw malformed('json', 400)
-    return value
-  })
+  app.addContentTypeParser<Buffer>(
+    'application/json',
+    { parseAs: 'buffer', bodyLimit: bodyBytesMax },
+    async (request: FastifyRequest, body: Buffer) => {
+      if (!JSON_TYPE.test(request.headers['content-type'] ?? '')) throw malformed('content_type', 415)
+      const text = fromUtf8(body)
+      const value = text === null ? undefined : parseStrictJson(text, jsonDepthMax)
+      if (value === undefined) throw malformed('json', 400)
+      return value
+    },
+  )
 }
 
 /** The body as `schema` has it; unknown members are refused where the schema is strict. */

@@ -25,7 +25,10 @@ export function createRefusalLog(lifecycle: LifecyclePort, failed: (cause: unkno
   let timer: NodeJS.Timeout | null = null
 
   function write(event: LifecycleEvent): void {
-    const done = lifecycle.record(event).catch(failed).finally(() => writing.delete(done))
+    const done = lifecycle
+      .record(event)
+      .catch(failed)
+      .finally(() => writing.delete(done))
     writing.add(done)
   }
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { refusalEvent, failureEvent, type Occasion } from '../core/enrolment-events.ts'
+import { failureEvent, type Occasion, refusalEvent } from '../core/enrolment-events.ts'
 import type { EnrolmentWorld } from '../core/enrolment-steps.ts'
 import { AuditUnavailable, StoreUnavailable } from '../core/ports.ts'
 import { enrolmentRoutes } from './enrolment.ts'
@@ -24,7 +24,7 @@ export interface RateLimits {
   perSource: number
 }
 
-export const DEFAULT_RATE_LIMITS: RateLimits = { windowSeconds: 60, perSource: 60 }
+export const DEFAULT_RATE_LIMITS: RateLimits = { windowSeconds: 60, perSource: 120 }
 
 export interface HttpServerOptions extends EnrolmentWorld {
   policyHash(): string
@@ -66,12 +66,17 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     timeWindow: options.rateLimits.windowSeconds * 1000,
     errorResponseBuilder: () => new HttpRefusal({ reason: 'rate_limited', check: null }),
   })
-  app.register(async (scope) => {
-    // After the rate limit was registered: who guesses paths is counted as well.
-    scope.setNotFoundHandler({ preHandler: scope.rateLimit() }, async () => {
+  app.register((scope, _, done) => {
+    // Before the body is read, and after the request was counted: who guesses paths is limited as well.
+    scope.addHook('onRequest', scope.rateLimit())
+    scope.addHook('onRequest', async (request) => {
+      if (request.is404) throw malformed('route', 404)
+    })
+    scope.setNotFoundHandler(async () => {
       throw malformed('route', 404)
     })
     enrolmentRoutes(scope, options, occasionOf)
+    done()
   })
   return app
 }
@@ -113,6 +118,7 @@ function secureAnswers(app: FastifyInstance, { origin }: HttpServerOptions): voi
       directives: { defaultSrc: ["'none'"], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"] },
     },
     strictTransportSecurity: origin.startsWith('https:') ? { maxAge: 31_536_000, includeSubDomains: false } : false,
+    xFrameOptions: { action: 'deny' },
     referrerPolicy: { policy: 'no-referrer' },
   })
   app.addHook('onRequest', async (_, reply) => {

@@ -154,10 +154,14 @@ class Watch implements BucketWatch {
 
   #hear(message: Msg): void {
     this.#heardAt = performance.now()
-    if (message.headers?.code === 100) return this.#hearControl(message)
+    if (message.headers?.code === 100) {
+      this.#hearControl(message)
+      return
+    }
     const delivery = readDelivery(message.reply ?? '')
     if (delivery === null || delivery.sequence !== this.#sequence + 1) {
-      return this.#restart(new Error(`watching ${this.#options.bucket.name}: a gap in the deliveries`))
+      this.#restart(new Error(`watching ${this.#options.bucket.name}: a gap in the deliveries`))
+      return
     }
     this.#sequence = delivery.sequence
     const key = message.subject.slice(subjectOf(this.#options.bucket.name, '').length)
@@ -179,7 +183,8 @@ class Watch implements BucketWatch {
       return
     }
     if (Number(message.headers?.get('Nats-Last-Consumer')) !== this.#sequence) {
-      return this.#restart(new Error(`watching ${this.#options.bucket.name}: a delivery was lost`))
+      this.#restart(new Error(`watching ${this.#options.bucket.name}: a delivery was lost`))
+      return
     }
     // Idle, and nothing is missing: what was pending has expired meanwhile.
     this.#settle()

@@ -2,16 +2,14 @@
  * The guard on (server id, client id, nonce): which proof a live connection was admitted with, and until when. Every
  * verifier holds all of it in memory, filled by a watch; the bucket carries it to the others and over a restart.
  */
-import { headers } from 'nats'
-import { utf8 } from '../core/encoding.ts'
 import type { CredentialKey, Handle, UserNkey } from '../core/identifiers.ts'
 import { type GuardPort, StoreUnavailable } from '../core/ports.ts'
 import type { GuardEntry } from '../core/records.ts'
 import { watchBucket } from './bucket-watch.ts'
 import { within } from './cached-store.ts'
 import { GuardIndex } from './guard-index.ts'
-import { askJetStream } from './jetstream.ts'
-import { type BucketEntry, type KvBucket, subjectOf } from './kv-bucket.ts'
+import { createGuardSharing } from './guard-sharing.ts'
+import type { BucketEntry, KvBucket } from './kv-bucket.ts'
 import type { OnStoreReport } from './record-store.ts'
 import { decodeRecord, guardSchema } from './records-schema.ts'
 
@@ -41,12 +39,13 @@ const sweepMs = 1_000
 
 export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   const index = new GuardIndex(entriesMax)
-  let filled = () => {}
+  let fill = () => {}
   const firstPass = new Promise<void>((resolve) => {
-    filled = resolve
+    fill = resolve
   })
   // Keys whose value is not an entry: whoever asks about such a connection is refused.
   const broken = new Set<string>()
+  const sharing = createGuardSharing(bucket, onReport)
   const follow = ({ key, value }: BucketEntry) => {
     broken.delete(key)
     if (value === null) return index.remove(key)
@@ -61,48 +60,43 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     bucket,
     keys: '*',
     // Entries that a new pass does not mention stay until they expire: this verifier's own may still be on their way.
-    sink: { began: () => {}, entry: follow, caughtUp: () => filled() },
+    sink: {
+      began: () => {},
+      entry: follow,
+      caughtUp: () => {
+        fill()
+        sharing.again((key) => index.get(key))
+      },
+    },
     onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
   })
   const sweep = setInterval(() => index.sweep(Date.now()), sweepMs)
   sweep.unref()
 
-  const share = async (key: string, value: Uint8Array, operation: string | null) => {
-    const header = operation === null ? undefined : headers()
-    header?.set('KV-Operation', operation ?? '')
-    try {
-      const answer = await askJetStream(bucket.link, subjectOf(bucket.name, key), value, header)
-      if (!answer.ok) throw new StoreUnavailable(`writing ${bucket.name}: ${answer.description}`)
-    } catch (cause) {
-      onReport({ kind: 'guard_write_failed', bucket: bucket.name, key, cause })
-    }
-  }
-  const ready = () => within(firstPass, `filling ${bucket.name}`)
-
   return {
     find: async (key) => {
-      await ready()
       if (broken.has(key)) throw new StoreUnavailable(`reading ${bucket.name}: undecodable`)
       const known = index.get(key)
       if (known !== null) return known
-      // A re-ask comes after the answer, so the watch has had its time; only what it may have missed is asked for.
+      // A re-ask comes after the answer, so the watch has had its time. The leader is asked while the watch is not current
+      // (before it filled the memory, too), or when the memory was too small.
       return watch.isCurrent() && !index.hasForgotten() ? null : findOnLeader(bucket, key)
     },
     remember: (key, entry) => {
       index.put(key, entry, Date.now())
-      void share(key, utf8(JSON.stringify(entry)), null)
+      sharing.share(key, entry)
     },
     connectionsOf: (handle) => index.countOf(handle, Date.now()),
     connectionsWith: (owner) => index.ownedBy(owner, Date.now()).map(({ serverId, clientId }) => ({ serverId, clientId })),
     disconnected: ({ serverId, clientId }) => {
       for (const key of index.keysOf(serverId, clientId)) {
         index.remove(key)
-        void share(key, new Uint8Array(0), 'DEL')
+        sharing.withdraw(key)
       }
     },
     size: () => index.size(),
     isHealthy: () => watch.isCurrent(),
-    ready,
+    ready: () => within(firstPass, `filling ${bucket.name}`),
     stop: () => {
       clearInterval(sweep)
       watch.stop()

@@ -49,6 +49,7 @@ export function createKicker(options: KickerOptions): Kicker {
         timers.delete(timer)
         kickNow(target, record).catch(options.onFailure)
       }, options.againAfterMs)
+      timer.unref()
       timers.add(timer)
       return kickNow(target, record)
     },

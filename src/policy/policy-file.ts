@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { fromUtf8 } from '../core/encoding.ts'
 import type { Policy } from '../core/policy.ts'
-import { type ParsedPolicy, parsePolicy, type PolicyIssue, type PolicyOptions } from '../core/policy-document.ts'
+import { type ParsedPolicy, type PolicyIssue, type PolicyOptions, parsePolicy } from '../core/policy-document.ts'
 
 const fileBytesMax = 256 * 1024
 // An editor's save is several events; the file is read once they have stopped for this long.
@@ -14,7 +14,10 @@ const settleMs = 50
 /** Why a file was not taken: its issues, or the error of reading it. */
 export type PolicyRefusal = { kind: 'invalid'; issues: PolicyIssue[] } | { kind: 'unreadable'; error: Error }
 
-export type ReloadOutcome = { outcome: 'unchanged' } | { outcome: 'loaded'; policy: Policy } | { outcome: 'refused'; refusal: PolicyRefusal }
+export type ReloadOutcome =
+  | { outcome: 'unchanged' }
+  | { outcome: 'loaded'; policy: Policy }
+  | { outcome: 'refused'; refusal: PolicyRefusal }
 
 export interface PolicyFileOptions extends PolicyOptions {
   path: string
@@ -71,7 +74,10 @@ export async function watchPolicyFile(options: PolicyFileOptions): Promise<Polic
     try {
       await options.onChange(loaded.parsed.policy, current.policy)
     } catch (cause) {
-      return refuse({ kind: 'unreadable', error: new Error('taking over the policy', { cause }) }, `not taken over: ${loaded.parsed.policy.hash}`)
+      return refuse(
+        { kind: 'unreadable', error: new Error('taking over the policy', { cause }) },
+        `not taken over: ${loaded.parsed.policy.hash}`,
+      )
     }
     current = loaded.parsed
     return { outcome: 'loaded', policy: current.policy }
@@ -126,10 +132,9 @@ function invalid(message: string, digest: string): Loaded {
 // would go on watching what was replaced.
 function watchDirectory(path: string, { changed, failed }: { changed: () => void; failed: (error: Error) => void }): () => void {
   let timer: NodeJS.Timeout | null = null
-  const watcher = watch(dirname(resolve(path)), { persistent: false }, () => {
+  const watcher = watch(dirname(resolve(path)), () => {
     if (timer !== null) clearTimeout(timer)
     timer = setTimeout(changed, settleMs)
-    timer.unref()
   })
   watcher.on('error', failed)
   return () => {

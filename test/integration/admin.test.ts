@@ -4,8 +4,8 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import { createInbox } from 'nats'
 import type { LifecycleEvent } from '../../src/core/audit-event.ts'
 import { ticketId } from '../../src/core/enrolment.ts'
-import { credentialKey } from '../../src/core/identifiers.ts'
-import type { Policy } from '../../src/core/policy.ts'
+import { credentialKey, parseAccountName } from '../../src/core/identifiers.ts'
+import type { Policy, Role } from '../../src/core/policy.ts'
 import { AuditUnavailable } from '../../src/core/ports.ts'
 import { type AdminApi, serveAdminApi } from '../../src/nats/admin.ts'
 import { adminRequest } from '../../src/nats/admin-client.ts'
@@ -18,10 +18,17 @@ import { linkTo, openVerifier, type TestVerifier, until } from '../support/links
 import { NATS_LINES } from '../support/nats-server.ts'
 import { credentialRecord, guardEntry, handleOf, identityRecord, newCredentialId, newGuardKey, newUserNkey, roleOf, sessionRecord } from '../support/records.ts'
 
-const role = { ...({} as Policy['roles'] extends ReadonlyMap<never, infer R> ? R : never) }
-
 function policyOf(...names: string[]): Policy {
-  return { roles: new Map(names.map((name) => [roleOf(name), { ...role, name: roleOf(name) }])) as unknown as Policy['roles'], hash: 'policy-hash' }
+  const roles = names.map((name): Role => ({
+    name: roleOf(name), account: known(parseAccountName('APP')), publish: { allow: [], deny: [] }, subscribe: { allow: [], deny: [] },
+    allowResponses: null, ttlSeconds: 900, sessionSeconds: null, plainSessions: false, limits: { connections: null },
+    require: { class: null, userVerification: false, deviceBound: false, aaguids: null, clientTypes: null, sourceCidrs: null, timeWindows: null },
+  }))
+  return { roles: new Map(roles.map((role) => [role.name, role])), hash: 'policy-hash' }
+}
+
+function known<T>(value: T | null): T {
+  return value ?? assert.fail()
 }
 
 for (const line of NATS_LINES) {
@@ -85,7 +92,7 @@ for (const line of NATS_LINES) {
     const invitation = { handle: handleOf('orders'), class: 'machine', roles: [roleOf('orders-writer')] } as const
 
     test('invites a machine: the ticket is shown once and only its hash is kept', async () => {
-      const { ticket, id, expiresAt, url } = valueOf(await ask('invite', { ...invitation, roles: [...invitation.roles] }))
+      const { ticket, id, expiresAt, url } = answerOf(await ask('invite', { ...invitation, roles: [...invitation.roles] }))
       assert.equal(ticketId(ticket), id)
       assert.equal(url, 'http://localhost:9465')
       assert.ok(expiresAt > Date.now() + 3_500_000 && expiresAt <= Date.now() + 3_600_000)
@@ -102,13 +109,13 @@ for (const line of NATS_LINES) {
 
     test('issues no ticket when it cannot be recorded', async () => {
       auditWorks = false
-      const tickets = valueOf2(await listTickets())
+      const tickets = messagesOf(await listTickets())
       assert.equal(errorOf(await ask('invite', { ...invitation, roles: [...invitation.roles] })), 'audit_unavailable')
       auditWorks = true
-      assert.equal(valueOf2(await listTickets()), tickets)
+      assert.equal(messagesOf(await listTickets()), tickets)
     })
     const listTickets = async () => verifier.link.nats.request('$JS.API.STREAM.INFO.KV_webauthn_tickets', '{}', { timeout: 1_000 })
-    const valueOf2 = (message: { json(): unknown }) => (message.json() as { state: { messages: number } }).state.messages
+    const messagesOf = (message: { json(): unknown }) => (message.json() as { state: { messages: number } }).state.messages
 
     for (const [what, body, code, recorded] of [
       ['a role that the policy does not have', { roles: ['root'] }, 'role_unknown', 'admin.refused.request_malformed'],
@@ -160,23 +167,23 @@ for (const line of NATS_LINES) {
     })
 
     test('takes back an unused ticket once and for all, and not a used one', async () => {
-      const first = valueOf(await ask('invite', { ...invitation, roles: [...invitation.roles] }))
-      const taken = valueOf(await ask('ticket.revoke', { id: first.id }))
+      const first = answerOf(await ask('invite', { ...invitation, roles: [...invitation.roles] }))
+      const taken = answerOf(await ask('ticket.revoke', { id: first.id }))
       assert.deepEqual([taken.changed, taken.item.state], [true, 'revoked'])
-      assert.equal(valueOf(await ask('ticket.revoke', { id: first.id })).changed, false)
-      const second = valueOf(await ask('invite', { ...invitation, roles: [...invitation.roles] }))
+      assert.equal(answerOf(await ask('ticket.revoke', { id: first.id })).changed, false)
+      const second = answerOf(await ask('invite', { ...invitation, roles: [...invitation.roles] }))
       const stored = (await verifier.stores.tickets.find(second.id)) ?? assert.fail()
       await verifier.stores.tickets.replace(second.id, stored, { ...stored.record, state: 'used', usedAt: 1 })
       assert.equal(errorOf(await ask('ticket.revoke', { id: second.id })), 'conflict')
       assert.equal(errorOf(await ask('ticket.revoke', { id: credentialKey(newCredentialId()) })), 'unknown')
-      const listed = valueOf(await ask('ticket.list', { limit: 500 }))
+      const listed = answerOf(await ask('ticket.list', { limit: 500 }))
       assert.deepEqual(listed.items.filter(({ id }) => id === first.id || id === second.id).map(({ state }) => state).sort(), ['revoked', 'used'])
     })
 
     test('shows a credential without its key, and records the reading', async () => {
       const record = credentialRecord()
       await verifier.stores.credentials.create(record)
-      const shown = valueOf(await ask('credential.show', { id: record.id }))
+      const shown = answerOf(await ask('credential.show', { id: record.id }))
       assert.equal(shown.key, credentialKey(record.id))
       assert.equal(JSON.stringify(shown).includes(record.publicKey), false)
       assert.equal(lastCode(), 'admin.succeeded.read')
@@ -197,13 +204,13 @@ for (const line of NATS_LINES) {
       const seen: string[] = []
       let cursor: string | null = null
       do {
-        const page: { items: { id: string }[]; cursor: string | null; complete: boolean } = valueOf(await ask('credential.list', { handle, limit: 7, cursor }))
+        const page: { items: { id: string }[]; cursor: string | null; complete: boolean } = answerOf(await ask('credential.list', { handle, limit: 7, cursor }))
         assert.ok(page.items.length <= 7 && page.complete)
         seen.push(...page.items.map(({ id }) => id))
         cursor = page.cursor
       } while (cursor !== null)
       assert.deepEqual(seen.sort(), made.map(({ id }) => id as string).sort())
-      assert.equal(valueOf(await ask('credential.list', { handle, state: 'quarantined' })).items.length, 5)
+      assert.equal(answerOf(await ask('credential.list', { handle, state: 'quarantined' })).items.length, 5)
     })
 
     test('revokes a credential before all else that writes it', async () => {
@@ -223,13 +230,13 @@ for (const line of NATS_LINES) {
         }
       })()
       await until('the counter moves', () => moved > 5)
-      const { item, changed } = valueOf(await ask('credential.revoke', { id: record.id }))
+      const { item, changed } = answerOf(await ask('credential.revoke', { id: record.id }))
       assert.deepEqual([item.state, changed], ['revoked', true])
       going = false
       await mover
       assert.equal((await credentials.findOnLeader(credentialKey(record.id)))?.record.state, 'revoked')
       assert.equal(lastCode(), 'credential.succeeded.revoked')
-      assert.equal(valueOf(await ask('credential.revoke', { id: record.id })).changed, false)
+      assert.equal(answerOf(await ask('credential.revoke', { id: record.id })).changed, false)
       assert.equal(errorOf(await ask('credential.release', { id: record.id })), 'conflict')
       assert.equal(lastCode(), 'credential.refused.conflict')
       assert.equal((await credentials.findOnLeader(credentialKey(record.id)))?.record.state, 'revoked')
@@ -247,7 +254,7 @@ for (const line of NATS_LINES) {
       const quarantined = credentialRecord({ state: 'quarantined', endedAt: 5 })
       const pending = credentialRecord({ state: 'pending' })
       for (const record of [quarantined, pending]) await verifier.stores.credentials.create(record)
-      assert.equal(valueOf(await ask('credential.release', { id: quarantined.id })).item.state, 'active')
+      assert.equal(answerOf(await ask('credential.release', { id: quarantined.id })).item.state, 'active')
       assert.equal(lastCode(), 'credential.succeeded.released')
       assert.equal(errorOf(await ask('credential.release', { id: pending.id })), 'conflict')
     })
@@ -255,29 +262,29 @@ for (const line of NATS_LINES) {
     test('revokes a session and keeps it as a tombstone', async () => {
       const stored = await verifier.stores.sessions.reserve(sessionRecord())
       const { nkey } = stored.record
-      assert.equal(valueOf(await ask('session.revoke', { nkey })).item.state, 'revoked')
+      assert.equal(answerOf(await ask('session.revoke', { nkey })).item.state, 'revoked')
       assert.equal(lastCode(), 'session.succeeded.revoked')
       assert.equal((await verifier.stores.sessions.reserve(sessionRecord({ nkey }))).record.state, 'revoked')
       assert.equal(errorOf(await ask('session.revoke', { nkey: newUserNkey() })), 'unknown')
-      assert.equal(valueOf(await ask('session.show', { nkey })).state, 'revoked')
-      assert.ok(valueOf(await ask('session.list', { state: 'revoked' })).items.some((item) => item.nkey === nkey))
+      assert.equal(answerOf(await ask('session.show', { nkey })).state, 'revoked')
+      assert.ok(answerOf(await ask('session.list', { state: 'revoked' })).items.some((item) => item.nkey === nkey))
     })
 
     test('disables, enables and gives roles to an identity, keeping the roles of its identity provider', async () => {
       const handle = handleOf('carol')
       const idp = { name: roleOf('staff'), source: 'idp', asOf: 3 } as const
       await verifier.stores.identities.createIdentity(identityRecord('carol', { roles: [idp] }))
-      assert.equal(valueOf(await ask('identity.disable', { handle })).item.state, 'disabled')
+      assert.equal(answerOf(await ask('identity.disable', { handle })).item.state, 'disabled')
       assert.equal((await verifier.stores.identities.find(handle))?.state, 'disabled')
-      assert.equal(valueOf(await ask('identity.enable', { handle })).item.state, 'active')
-      const given = valueOf(await ask('identity.roles', { handle, roles: [roleOf('orders-reader'), roleOf('orders-reader')] }))
+      assert.equal(answerOf(await ask('identity.enable', { handle })).item.state, 'active')
+      const given = answerOf(await ask('identity.roles', { handle, roles: [roleOf('orders-reader'), roleOf('orders-reader')] }))
       assert.deepEqual(given.item.roles.map(({ name, source }) => `${source} ${name}`), ['idp staff', 'assigned orders-reader'])
       assert.equal(lastCode(), 'identity.succeeded.roles_changed')
-      assert.equal(valueOf(await ask('identity.roles', { handle, roles: [roleOf('orders-reader')] })).changed, false)
+      assert.equal(answerOf(await ask('identity.roles', { handle, roles: [roleOf('orders-reader')] })).changed, false)
       assert.equal(errorOf(await ask('identity.roles', { handle, roles: [roleOf('root')] })), 'role_unknown')
       assert.equal(errorOf(await ask('identity.disable', { handle: handleOf('nobody') })), 'unknown')
-      assert.ok(valueOf(await ask('identity.list', {})).items.some((item) => item.handle === handle))
-      assert.equal(valueOf(await ask('identity.show', { handle })).state, 'active')
+      assert.ok(answerOf(await ask('identity.list', {})).items.some((item) => item.handle === handle))
+      assert.equal(answerOf(await ask('identity.show', { handle })).state, 'active')
     })
 
     test('closes the connections of what it revokes, and one that was let in meanwhile', async () => {
@@ -291,7 +298,7 @@ for (const line of NATS_LINES) {
         verifier.stores.guard.remember(newGuardKey(), guardEntry({ serverId, clientId, credential: credentialKey(record.id), handle: record.handle }))
       }
       remember(victims[0] ?? assert.fail())
-      const { connections } = valueOf(await ask('credential.revoke', { id: record.id }))
+      const { connections } = answerOf(await ask('credential.revoke', { id: record.id }))
       assert.deepEqual(connections, { kicked: 1, failed: 0 })
       assert.equal(lastCode(), 'connection.succeeded.kicked')
       remember(victims[1] ?? assert.fail())
@@ -301,7 +308,7 @@ for (const line of NATS_LINES) {
     })
 
     test('tells its status', async () => {
-      const status = valueOf(await ask('status', {}))
+      const status = answerOf(await ask('status', {}))
       assert.deepEqual([status.version, status.ready, status.policyHash, status.roles], ['0.1.0', true, 'policy-hash', ['orders-reader', 'orders-writer']])
       assert.ok(status.credentials.active > 0)
     })
@@ -321,7 +328,7 @@ for (const line of NATS_LINES) {
         await until('it was recorded', () => records.length > 0)
         assert.equal(lastCode(), 'admin.refused.request_malformed')
         // Requests are worked on one after the other, so this one comes after an answer to the last.
-        valueOf(await ask('status', {}))
+        answerOf(await ask('status', {}))
         assert.deepEqual(heard, [])
         watched.unsubscribe()
       })
@@ -329,7 +336,7 @@ for (const line of NATS_LINES) {
   })
 }
 
-function valueOf<O extends AdminOperation>(reply: AdminReply<O>) {
+function answerOf<O extends AdminOperation>(reply: AdminReply<O>) {
   if (!reply.ok) assert.fail(`refused: ${reply.error.code}`)
   return reply.value
 }

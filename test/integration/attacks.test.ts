@@ -169,8 +169,7 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
     await refused((c) => plainResume(testNkey('U'), c.info.nonce), 'session_unknown')
     const who = await product.enrolled('shipping', { roles: ['orders-writer'] })
     ;(await admitted((c) => endorsing(who, nonceOf(c)), 'proof_endorsing')).close()
-    const kv = await product.auth.jetstream().views.kv('webauthn_sessions', { bindOnly: true })
-    const session = (await kv.get(who.session.publicKey))?.json<Record<string, unknown>>() as never as Parameters<Product['putSession']>[0]
+    const session = await product.session(who.session.publicKey)
     await product.putSession({ ...session, expiresAt: Date.now() - 1 })
     await eventually(() => attempt((c) => boundResume(who.session, nonceOf(c))), 'denied.session_expired')
     await product.putSession({ ...session, state: 'revoked', endedAt: Date.now() })
@@ -262,9 +261,7 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
   test('revoking the credential ends its sessions too', async () => {
     const who = await product.enrolled('leaver', { roles: ['orders-writer'] })
     ;(await admitted((c) => endorsing(who, { ...nonceOf(c), plain: true }), 'proof_endorsing')).close()
-    const kv = await product.auth.jetstream().views.kv('webauthn_credentials', { bindOnly: true })
-    const { credentialKey } = await import('../../src/core/identifiers.ts')
-    await kv.put(credentialKey(who.credential.id), JSON.stringify({ ...who.credential, state: 'revoked', endedAt: Date.now() }))
+    await product.putCredential({ ...who.credential, state: 'revoked', endedAt: Date.now() })
     await eventually(() => attempt((c) => boundResume(who.session, nonceOf(c))), 'denied.credential_revoked')
     await refused((c) => plainResume(who.session, c.info.nonce), 'credential_revoked')
     await refused((c) => proof(who, nonceOf(c)), 'credential_revoked')

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { connect as connect3 } from '@nats-io/transport-node'
 import { connect as connect2 } from 'nats'
-import { type NatsConnectionLike, connections, connectionOptions, connectWithWebAuthn, type ConnectionOptions, type ConnectionRequest, WebAuthnClientError } from '../../src/client/index.ts'
+import {
+  type ConnectionOptions,
+  type ConnectionRequest,
+  connectionOptions,
+  connections,
+  connectWithWebAuthn,
+  type NatsConnectionLike,
+  WebAuthnClientError,
+} from '../../src/client/index.ts'
 import { type Deployment, startDeployment } from '../support/deployment.ts'
 import { type TestMachine, testMachine } from '../support/machine.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
@@ -39,7 +47,9 @@ for (const line of NATS_LINES) {
       let machine: TestMachine
       let responder: ProofResponder
       let nc: Connection | undefined
-      before(async () => { deployment = await startDeployment({ line, xkey: false }) })
+      before(async () => {
+        deployment = await startDeployment({ line, xkey: false })
+      })
       after(() => deployment.stop())
       afterEach(async () => {
         await nc?.close()
@@ -74,6 +84,17 @@ for (const line of NATS_LINES) {
         await nc.flush()
         // The responder comes back after the server too: what was asked before nobody answered.
         assert.equal(responder.answered.at(-1)?.granted, true)
+      })
+
+      test('comes back by its session after a reload, which drops every client', async () => {
+        const request = await start()
+        nc = await connectWithWebAuthn(connect, request)
+        const back = reconnects(nc)
+        deployment.server.child.kill('SIGHUP')
+        await back()
+        await nc.flush()
+        assert.equal(machine.signed(), 1)
+        assert.deepEqual(forms().slice(-1), ['bound'])
       })
 
       test('proves again when the session is no longer there, with another session key', async () => {
@@ -131,7 +152,10 @@ for (const line of NATS_LINES) {
       test('the first connection fails with the reason when the key does not sign', async () => {
         const request = await start()
         machine.breakKey(true)
-        await assert.rejects(connectWithWebAuthn(connect, request), (error) => error instanceof WebAuthnClientError && error.code === 'sign_failed')
+        await assert.rejects(
+          connectWithWebAuthn(connect, request),
+          (error) => error instanceof WebAuthnClientError && error.code === 'sign_failed',
+        )
       })
 
       test('options alone serve programs that call connect themselves', async () => {
@@ -167,7 +191,10 @@ for (const line of NATS_LINES) {
           if (dialled.length === 1) await Promise.all([otherResponder.stop(), other.stop()])
           else await connection.close()
         }
-        assert.deepEqual(dialled, [other.url, deployment.url].map((address) => address.slice('nats://'.length)))
+        assert.deepEqual(
+          dialled,
+          [other.url, deployment.url].map((address) => address.slice('nats://'.length)),
+        )
         assert.equal(machine.signed(), 1)
         assert.deepEqual(responder.answered.at(-1), { form: 'bound', granted: true, url: deployment.url })
       })

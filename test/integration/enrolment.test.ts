@@ -6,7 +6,14 @@ import { machineUserHandle, ticketId } from '../../src/core/enrolment.ts'
 import { type CredentialId, credentialKey } from '../../src/core/identifiers.ts'
 import type { IdentityRecord } from '../../src/core/records.ts'
 import {
-  type EnrolmentService, machine, MACHINE_RP_ID, NATS_URLS, roles, startEnrolmentService, ticketRecord, verdictOf,
+  type EnrolmentService,
+  MACHINE_RP_ID,
+  machine,
+  NATS_URLS,
+  roles,
+  startEnrolmentService,
+  ticketRecord,
+  verdictOf,
 } from '../support/enrolment-service.ts'
 import { b64u } from '../support/test-authenticator.ts'
 
@@ -25,8 +32,17 @@ function heldRoles(...names: string[]): IdentityRecord['roles'] {
 function machineIdentity(change: Partial<IdentityRecord> = {}): IdentityRecord {
   const { handle } = ticketRecord('', 0)
   return {
-    v: 1, handle, class: 'machine', issuer: 'machine', subject: handle, displayName: 'Orders service', roles: heldRoles('orders-writer'),
-    claims: {}, state: 'active', createdAt: 1, ...change,
+    v: 1,
+    handle,
+    class: 'machine',
+    issuer: 'machine',
+    subject: handle,
+    displayName: 'Orders service',
+    roles: heldRoles('orders-writer'),
+    claims: {},
+    state: 'active',
+    createdAt: 1,
+    ...change,
   }
 }
 
@@ -39,18 +55,50 @@ describe('a machine with a ticket', () => {
       const { handle } = ticketRecord('', 0)
       const { credentialId } = enrolled
       assert.deepEqual(enrolled, {
-        credentialId, rpId: MACHINE_RP_ID, userHandle: machineUserHandle(handle), handle: 'orders', urls: NATS_URLS,
-        inboxPrefix: '_INBOX_orders', roles: ['orders-writer'],
+        credentialId,
+        rpId: MACHINE_RP_ID,
+        userHandle: machineUserHandle(handle),
+        handle: 'orders',
+        urls: NATS_URLS,
+        inboxPrefix: '_INBOX_orders',
+        roles: ['orders-writer'],
       })
       assert.deepEqual(credentialOf(credentialId), {
-        v: 1, id: credentialId, publicKey: b64u(key.publicKeyCose), signCount: 0, signCountAt: service.clock.now, backupEligible: true,
-        backupState: false, transports: [], aaguid: '00000000-0000-0000-0000-000000000000', attestation: { format: 'packed', trust: 'self' },
-        rpId: MACHINE_RP_ID, class: 'machine', handle: 'orders', userHandle: machineUserHandle(handle), name: 'orders', state: 'active',
-        createdAt: service.clock.now, expiresAt: null, endedAt: null, enrolledBy: 'admin',
+        v: 1,
+        id: credentialId,
+        publicKey: b64u(key.publicKeyCose),
+        signCount: 0,
+        signCountAt: service.clock.now,
+        backupEligible: true,
+        backupState: false,
+        transports: [],
+        aaguid: '00000000-0000-0000-0000-000000000000',
+        attestation: { format: 'packed', trust: 'self' },
+        rpId: MACHINE_RP_ID,
+        class: 'machine',
+        handle: 'orders',
+        userHandle: machineUserHandle(handle),
+        name: 'orders',
+        state: 'active',
+        createdAt: service.clock.now,
+        expiresAt: null,
+        endedAt: null,
+        enrolledBy: 'admin',
       })
-      assert.deepEqual(service.tickets.get(ticketId(ticket)), { ...ticketRecord(ticket, service.clock.now), state: 'used', usedAt: service.clock.now })
-      assert.deepEqual(service.identities.records.get('orders')?.roles.map(({ name, source }) => [name, source]), [['orders-writer', 'assigned']])
-      assert.deepEqual(service.lifecycle.codes(), ['enrolment.succeeded.registered', 'identity.succeeded.created', 'enrolment.succeeded.enrolled'])
+      assert.deepEqual(service.tickets.get(ticketId(ticket)), {
+        ...ticketRecord(ticket, service.clock.now),
+        state: 'used',
+        usedAt: service.clock.now,
+      })
+      assert.deepEqual(
+        service.identities.records.get('orders')?.roles.map(({ name, source }) => [name, source]),
+        [['orders-writer', 'assigned']],
+      )
+      assert.deepEqual(service.lifecycle.codes(), [
+        'enrolment.succeeded.registered',
+        'identity.succeeded.created',
+        'enrolment.succeeded.enrolled',
+      ])
     })
   }
 
@@ -61,7 +109,10 @@ describe('a machine with a ticket', () => {
     assert.deepEqual([begun.body.class, begun.body.handle, begun.body.roles], ['machine', 'orders', ['orders-writer']])
     assert.equal(begun.body.expiresAt, service.clock.now + 300_000)
     assert.equal(begun.body.options.rp.id, MACHINE_RP_ID)
-    assert.deepEqual(begun.body.options.pubKeyCredParams.map(({ alg }: { alg: number }) => alg), [-7, -8, -257])
+    assert.deepEqual(
+      begun.body.options.pubKeyCredParams.map(({ alg }: { alg: number }) => alg),
+      [-7, -8, -257],
+    )
     const registered = await orders.register(begun)
     assert.equal(registered.status, 200)
     assert.deepEqual(registered.body.options.allowCredentials, [{ id: orders.credentialId, type: 'public-key' }])
@@ -100,8 +151,15 @@ describe('a further key of the same machine', () => {
     service.identities.records.put('orders', machineIdentity({ roles: heldRoles('orders-reader', 'orders-writer') }))
     const answer = await machine(service, service.invite({ roles: roles('orders-admin') })).enrol()
     assert.deepEqual(answer.body.credential.roles, ['orders-admin'])
-    assert.deepEqual(service.identities.records.get('orders')?.roles.map(({ name }) => name), ['orders-admin'])
-    assert.deepEqual(service.lifecycle.codes(), ['enrolment.succeeded.registered', 'identity.succeeded.roles_changed', 'enrolment.succeeded.enrolled'])
+    assert.deepEqual(
+      service.identities.records.get('orders')?.roles.map(({ name }) => name),
+      ['orders-admin'],
+    )
+    assert.deepEqual(service.lifecycle.codes(), [
+      'enrolment.succeeded.registered',
+      'identity.succeeded.roles_changed',
+      'enrolment.succeeded.enrolled',
+    ])
   })
 
   test('may be enrolled at the same moment as another, by a ticket of its own', async () => {
@@ -140,7 +198,10 @@ describe('when records cannot be written', () => {
   test('nothing is registered that could be activated', async () => {
     service.lifecycle.failing = ({ outcome }) => outcome === 'succeeded'
     assert.equal(verdictOf(await machine(service, service.invite()).enrol()), '503 unavailable')
-    assert.deepEqual([...service.credentials.all().values()].map(({ record }) => record.state), ['pending'])
+    assert.deepEqual(
+      [...service.credentials.all().values()].map(({ record }) => record.state),
+      ['pending'],
+    )
     assert.equal(service.identities.records.all().size, 0)
   })
   for (const reason of ['created', 'enrolled']) {

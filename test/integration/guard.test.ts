@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { StoreUnavailable } from '../../src/core/ports.ts'
+import { openStores } from '../../src/nats/stores.ts'
 import { createSystem } from '../../src/nats/system.ts'
 import { type Deployment, startDeployment } from '../support/deployment.ts'
 import { linkTo, openVerifier, type TestVerifier, until } from '../support/links.ts'
@@ -38,17 +39,19 @@ for (const line of NATS_LINES) {
       assert.equal(await one.stores.guard.find(newGuardKey()), null)
     })
 
-    test('is filled before it answers: a verifier that starts knows what was remembered', async () => {
+    test('is known to a verifier that has only just started', async () => {
       const key = newGuardKey()
       const entry = guardEntry()
       one.stores.guard.remember(key, entry)
       await until('it is shared', async () => (await two.stores.guard.find(key)) !== null)
-      const late = await openVerifier(deployment)
-      try {
-        assert.deepEqual(await late.stores.guard.find(key), entry)
-      } finally {
-        await late.close()
-      }
+      const link = await linkTo(deployment, 'verifierAuth')
+      const stores = await openStores(link, { replicas: 1, onReport: () => {} })
+      assert.equal(stores.isHealthy(), false)
+      assert.deepEqual(await stores.guard.find(key), entry)
+      await stores.ready()
+      assert.deepEqual(await stores.guard.find(key), entry)
+      stores.stop()
+      await link.drain()
     })
 
     test('drops a connection that ended, with every verifier', async () => {

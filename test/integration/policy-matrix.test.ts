@@ -1,4 +1,7 @@
-/** Every role of a fixture policy against real nats-servers: exactly what the policy says, and what our own evaluator says. */
+/**
+ * Every role of a fixture policy against real nats-servers: exactly what the policy says, and what our own evaluator
+ * says. Longer than other files, because the matrix is kept beside what reads it.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
@@ -45,36 +48,78 @@ interface Row {
 
 const rows: Row[] = [
   {
-    policy: shop, roles: ['orders-writer'], user: 'alice',
+    policy: shop,
+    roles: ['orders-writer'],
+    user: 'alice',
     publish: {
       allowed: ['orders.alice.new', 'orders.alice.a.b'],
-      denied: ['orders.bob.new', 'orders.alice', 'orders.*.new', 'orders', 'other', '$JS.API.INFO', '$SYS.REQ.USER.AUTH', '$SYS.REQ.SERVER.PING', '$KV.x.y', '_INBOX_bob.x'],
+      denied: [
+        'orders.bob.new',
+        'orders.alice',
+        'orders.*.new',
+        'orders',
+        'other',
+        '$JS.API.INFO',
+        '$SYS.REQ.USER.AUTH',
+        '$SYS.REQ.SERVER.PING',
+        '$KV.x.y',
+        '_INBOX_bob.x',
+      ],
     },
     subscribe: {
       allowed: ['orders.replies.alice', '_INBOX_alice.x', '_INBOX_alice.>', '_INBOX_alice.*'],
-      denied: ['orders.replies.bob', 'orders.replies.*', 'orders.>', '_INBOX_bob.x', '_INBOX_bob.>', '_INBOX.>', '_INBOX.x', '*.x', '>', '*', '$SYS.>', '$SYS.REQ.USER.AUTH', 'orders.replies.alice.x'],
+      denied: [
+        'orders.replies.bob',
+        'orders.replies.*',
+        'orders.>',
+        '_INBOX_bob.x',
+        '_INBOX_bob.>',
+        '_INBOX.>',
+        '_INBOX.x',
+        '*.x',
+        '>',
+        '*',
+        '$SYS.>',
+        '$SYS.REQ.USER.AUTH',
+        'orders.replies.alice.x',
+      ],
     },
   },
   {
-    policy: shop, roles: ['orders-reader'], user: 'bob',
+    policy: shop,
+    roles: ['orders-reader'],
+    user: 'bob',
     publish: { allowed: [], denied: ['orders.bob.new', 'orders.x', 'anything', '_INBOX_bob.x', '>', '$JS.API.INFO'] },
-    subscribe: { allowed: ['orders.x', 'orders.>', 'orders.*', 'orders.a.*', 'orders.x queue'], denied: ['orders', '>', '*.x', '_INBOX_alice.>', 'other'] },
+    subscribe: {
+      allowed: ['orders.x', 'orders.>', 'orders.*', 'orders.a.*', 'orders.x queue'],
+      denied: ['orders', '>', '*.x', '_INBOX_alice.>', 'other'],
+    },
   },
   {
-    policy: shop, roles: ['orders-device'], user: 'carol',
-    publish: { allowed: ['devices.{{device}}.state', 'devices.state.orders-device'], denied: ['devices.other.state', 'devices.*.state', 'devices.state.worker'] },
+    policy: shop,
+    roles: ['orders-device'],
+    user: 'carol',
+    publish: {
+      allowed: ['devices.{{device}}.state', 'devices.state.orders-device'],
+      denied: ['devices.other.state', 'devices.*.state', 'devices.state.worker'],
+    },
     subscribe: { allowed: ['_INBOX_carol.>'], denied: ['devices.>', 'devices.{{device}}.state', '_INBOX_alice.>'] },
   },
   {
-    policy: shop, roles: ['order-heads'], user: 'dave',
+    policy: shop,
+    roles: ['order-heads'],
+    user: 'dave',
     publish: { allowed: [], denied: ['heads.x'] },
     subscribe: {
-      allowed: ['heads.x', 'heads.*'], denied: ['heads', 'heads.x.y', 'heads.*.y', 'heads.x.>', '*.x', '>'],
+      allowed: ['heads.x', 'heads.*'],
+      denied: ['heads', 'heads.x.y', 'heads.*.y', 'heads.x.>', '*.x', '>'],
       filtered: [{ entry: 'heads.>', leaks: ['heads.x.y', 'heads.a.b.c'], arrives: ['heads.x'] }],
     },
   },
   {
-    policy: shop, roles: ['worker'], user: 'erin',
+    policy: shop,
+    roles: ['worker'],
+    user: 'erin',
     publish: { allowed: ['work.done.1', 'work.done.a.b'], denied: ['work.done.audit.1', 'work.x', 'work.done'] },
     subscribe: {
       allowed: ['work.a workers', 'work.* workers'],
@@ -83,15 +128,20 @@ const rows: Row[] = [
     },
   },
   {
-    policy: shop, roles: ['responder'], user: 'frank',
+    policy: shop,
+    roles: ['responder'],
+    user: 'frank',
     publish: { allowed: [], denied: ['rpc.echo', '_INBOX_alice.x', 'x'] },
     subscribe: { allowed: ['rpc.echo', 'rpc.echo q'], denied: ['rpc.*', 'rpc.>', 'rpc.other'] },
   },
   {
-    policy: shop, roles: ['monitor'], user: 'grace',
+    policy: shop,
+    roles: ['monitor'],
+    user: 'grace',
     publish: { allowed: ['a', 'orders.x', '$KV.x'], denied: ['$SYS.REQ.USER.AUTH', '$JS.API.INFO'] },
     subscribe: {
-      allowed: ['orders.x', '_INBOX_alice.x'], denied: ['payroll.salaries', 'payroll.salaries q'],
+      allowed: ['orders.x', '_INBOX_alice.x'],
+      denied: ['payroll.salaries', 'payroll.salaries q'],
       filtered: [
         { entry: '>', leaks: ['payroll.salaries'], arrives: ['payroll.other'] },
         { entry: '*.salaries', leaks: ['payroll.salaries'], arrives: ['x.salaries'] },
@@ -99,12 +149,16 @@ const rows: Row[] = [
     },
   },
   {
-    policy: shop, roles: ['orders-writer', 'orders-reader', 'order-heads'], user: 'heidi',
+    policy: shop,
+    roles: ['orders-writer', 'orders-reader', 'order-heads'],
+    user: 'heidi',
     publish: { allowed: ['orders.heidi.new'], denied: ['orders.alice.new', 'heads.x'] },
     subscribe: { allowed: ['orders.>', 'heads.x'], denied: ['heads.x.y', '_INBOX_alice.>'] },
   },
   {
-    policy: shop, roles: ['worker', 'monitor'], user: 'ivan',
+    policy: shop,
+    roles: ['worker', 'monitor'],
+    user: 'ivan',
     publish: { allowed: ['work.done.1', 'x'], denied: ['work.done.audit.1', '$SYS.REQ.USER.AUTH'] },
     subscribe: { allowed: ['work.a', 'work.a workers', 'x.y.z'], denied: ['work.a others', 'payroll.salaries'] },
   },
@@ -112,7 +166,9 @@ const rows: Row[] = [
 
 const modernRows: Row[] = [
   {
-    policy: modern, roles: ['reader'], user: 'judy',
+    policy: modern,
+    roles: ['reader'],
+    user: 'judy',
     subscribe: {
       allowed: ['orders.a', 'orders.jobs', 'orders.jobs other', 'depth.a.b'],
       denied: ['orders.secret.a', 'orders.secret.>', 'orders.jobs reserved', 'depth.a.b.c'],
@@ -174,7 +230,15 @@ for (const line of NATS_LINES) {
         const now = Math.floor(Date.now() / 1000)
         const permissions = user === 'observer' ? { publish: all, subscribe: all, responses: null } : everyone.get(user)?.permissions
         if (permissions === undefined) throw new Error(`answering for ${user}`)
-        return userClaims({ userNkey, account: accountName('APP'), handle: handleOf(user), id: 'test', iat: now, exp: now + 600, permissions })
+        return userClaims({
+          userNkey,
+          account: accountName('APP'),
+          handle: handleOf(user),
+          id: 'test',
+          iat: now,
+          exp: now + 600,
+          permissions,
+        })
       })
       observer = await responder.connectAs('observer')
     })
@@ -201,8 +265,14 @@ for (const line of NATS_LINES) {
         for (const subject of [...allowed, ...denied]) nc.publish(subject)
         await nc.flush()
         await observer.flush()
-        assert.deepEqual(received.filter((subject) => !subject.startsWith('_INBOX_observer')), allowed)
-        assert.deepEqual(seen, denied.map((subject) => `publish ${subject}`))
+        assert.deepEqual(
+          received.filter((subject) => !subject.startsWith('_INBOX_observer')),
+          allowed,
+        )
+        assert.deepEqual(
+          seen,
+          denied.map((subject) => `publish ${subject}`),
+        )
         watching?.unsubscribe()
         await nc.close()
       })

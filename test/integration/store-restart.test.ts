@@ -80,6 +80,29 @@ for (const line of NATS_LINES) {
       }
     })
 
+    test('share what the guard could not share while the server was gone', async () => {
+      const deployment = await startDeployment({ line })
+      const one = await openVerifier(deployment)
+      const two = await openVerifier(deployment)
+      let { server } = deployment
+      try {
+        await server.kill()
+        await until('the loss is noticed', () => !one.link.isConnected())
+        const key = newGuardKey()
+        const entry = guardEntry()
+        one.stores.guard.remember(key, entry)
+        assert.deepEqual(await one.stores.guard.find(key), entry)
+        await until('the failure is told', () => one.reports.some(({ kind, key: about }) => kind === 'guard_write_failed' && about === key))
+        server = await server.restart()
+        await until('the other verifier knows', async () => two.stores.isHealthy() && (await two.stores.guard.find(key)) !== null)
+        assert.deepEqual(await two.stores.guard.find(key), entry)
+      } finally {
+        await one.close()
+        await two.close()
+        await server.stop()
+      }
+    })
+
     test('are unhealthy within seconds when the watch falls silent, and recover', async () => {
       const deployment = await startDeployment({ line })
       const one = await openVerifier(deployment)

@@ -39,10 +39,16 @@ export async function startCalloutResponder(
       const request = readClaims(message.string())
       const userNkey = parseUserNkey(request.nats.user_nkey) as UserNkey
       const user = claimsFor(request.nats.connect_opts.user ?? '', userNkey)
-      message.respond(utf8(jwt({
-        sub: userNkey, aud: request.nats.server_id.id, iat: user.iat,
-        nats: { type: 'authorization_response', version: 2, jwt: jwt(user) },
-      })))
+      message.respond(
+        utf8(
+          jwt({
+            sub: userNkey,
+            aud: request.nats.server_id.id,
+            iat: user.iat,
+            nats: { type: 'authorization_response', version: 2, jwt: jwt(user) },
+          }),
+        ),
+      )
     },
   })
   await nc.flush()

@@ -1,7 +1,7 @@
 /** The enrolment server on a real port, over stores in memory, and a client that can do everything wrong. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import type { EnrolmentWorld } from '../../src/core/enrolment-steps.ts'
 import { ticketId, ticketText } from '../../src/core/enrolment.ts'
+import type { EnrolmentWorld } from '../../src/core/enrolment-steps.ts'
 import { parseHandle, parseRoleName, type RoleName } from '../../src/core/identifiers.ts'
 import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from '../../src/core/protocol.ts'
 import type { CeremonyRecord, CredentialRecord, TicketRecord } from '../../src/core/records.ts'
@@ -36,7 +36,8 @@ export async function startEnrolmentService(overrides: Partial<HttpServerOptions
   const log: string[] = []
   const write = (fields: object, message: string) => void log.push(JSON.stringify({ ...fields, message }, printable))
   const port = await freePort()
-  const origin = overrides.origin ?? `http://127.0.0.1:${port}`
+  const scheme = overrides.tls ? 'https' : 'http'
+  const origin = overrides.origin ?? `${scheme}://127.0.0.1:${port}`
   const app = createHttpServer({
     ...stores,
     origin,
@@ -53,11 +54,18 @@ export async function startEnrolmentService(overrides: Partial<HttpServerOptions
     ...overrides,
   })
   await app.listen({ port, host: '127.0.0.1' })
-  const base = `http://127.0.0.1:${port}`
+  const base = `${scheme}://127.0.0.1:${port}`
   const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
     send(`${base}${path}`, typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body), headers)
   return {
-    ...stores, app, base, port, origin, clock, log, post,
+    ...stores,
+    app,
+    base,
+    port,
+    origin,
+    clock,
+    log,
+    post,
     invite: (change: Partial<TicketRecord> = {}) => invite(stores.tickets, clock.now, change),
     stop: () => app.close(),
   }
@@ -71,8 +79,16 @@ function printable(_: string, value: unknown): unknown {
 
 export function machineRules(): EnrolmentWorld['rules'] {
   return {
-    urls: [], person: null, machine: { rpId: MACHINE_RP_ID }, serverIds: null, algorithms: [-7, -8, -257], rolesMaxAgeSeconds: 86_400,
-    leewaySeconds: 5, behindProxy: false, tlsTerminatedUpstream: false, dangerouslyAllowPlaintextUrls: false,
+    urls: [],
+    person: null,
+    machine: { rpId: MACHINE_RP_ID },
+    serverIds: null,
+    algorithms: [-7, -8, -257],
+    rolesMaxAgeSeconds: 86_400,
+    leewaySeconds: 5,
+    behindProxy: false,
+    tlsTerminatedUpstream: false,
+    dangerouslyAllowPlaintextUrls: false,
     dangerouslyAllowPlainSessionsWithoutTls: false,
   }
 }
@@ -108,8 +124,18 @@ export function invite(tickets: { put(key: string, record: TicketRecord): void }
 
 export function ticketRecord(text: string, now: number, change: Partial<TicketRecord> = {}): TicketRecord {
   return {
-    v: 1, id: ticketId(text), class: 'machine', handle: parseHandle('orders') ?? fail('orders'), displayName: 'Orders service',
-    roles: roles('orders-writer'), invitedBy: 'admin', createdAt: now, expiresAt: now + 3_600_000, state: 'issued', usedAt: null, ...change,
+    v: 1,
+    id: ticketId(text),
+    class: 'machine',
+    handle: parseHandle('orders') ?? fail('orders'),
+    displayName: 'Orders service',
+    roles: roles('orders-writer'),
+    invitedBy: 'admin',
+    createdAt: now,
+    expiresAt: now + 3_600_000,
+    state: 'issued',
+    usedAt: null,
+    ...change,
   }
 }
 
@@ -144,12 +170,24 @@ export function machine(service: EnrolmentService, ticket: string, change: Machi
   const activate = (registered: Answer) => {
     const challenge = challengeFor('enrol-possession', registered.body.issued, service.origin, credentialId)
     const flags = FLAGS.BE
-    const response = testAssertion({ key, credentialId, challenge, rpId: MACHINE_RP_ID, origin: MACHINE_ORIGIN, flags, ...change.assertion })
+    const response = testAssertion({
+      key,
+      credentialId,
+      challenge,
+      rpId: MACHINE_RP_ID,
+      origin: MACHINE_ORIGIN,
+      flags,
+      ...change.assertion,
+    })
     const ceremony = change.ceremonies?.activate ?? registered.body.ceremony
     return service.post('/v1/enrol/activate', { ticket, ceremony, response })
   }
   return {
-    key, credentialId, begin, register, activate,
+    key,
+    credentialId,
+    begin,
+    register,
+    activate,
     /** The answer to the first step that was refused, or to the last. */
     async enrol(): Promise<Answer> {
       const begun = await begin()

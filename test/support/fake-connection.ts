@@ -18,7 +18,7 @@ export interface FakeConnection extends NatsConnectionLike {
 export function fakeConnection(): FakeConnection {
   const events = new EventEmitter()
   const over = new AbortController()
-  const closed = once(events, 'end').then(([reason]): void | Error => (reason instanceof Error ? reason : undefined))
+  const closed = once(events, 'end').then(([reason]: unknown[]) => reason)
   const end = (reason?: Error) => {
     over.abort()
     events.emit('end', reason)

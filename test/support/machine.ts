@@ -1,8 +1,8 @@
 /** A machine that was enrolled: its key file's content, its record as the verifier keeps it, and how often it signed. */
 import type { MachineKey } from '../../src/client/key-file.ts'
-import { generateFileKey, type SigningKey } from '../../src/client/software-authenticator.ts'
-import { base64url } from '../../src/core/encoding.ts'
+import { type FileKey, generateFileKey, type SigningKey } from '../../src/client/software-authenticator.ts'
 import type { AssertedCredential } from '../../src/core/assertion.ts'
+import { base64url } from '../../src/core/encoding.ts'
 import { type CredentialId, parseCredentialId } from '../../src/core/identifiers.ts'
 
 export interface TestMachine {
@@ -14,8 +14,7 @@ export interface TestMachine {
   breakKey(broken: boolean): void
 }
 
-export function testMachine(handle = 'orders', alg: -7 | -8 = -7): TestMachine {
-  const file = generateFileKey(alg)
+export function testMachine(handle = 'orders', file: FileKey = generateFileKey()): TestMachine {
   const id = base64url(crypto.getRandomValues(new Uint8Array(32)))
   const userHandle = base64url(crypto.getRandomValues(new Uint8Array(16)))
   const rpId = 'machines.test'
@@ -43,6 +42,8 @@ export function testMachine(handle = 'orders', alg: -7 | -8 = -7): TestMachine {
       userHandle,
     },
     signed: () => count,
-    breakKey: (on) => { broken = on },
+    breakKey: (on) => {
+      broken = on
+    },
   }
 }

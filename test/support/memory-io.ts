@@ -1,6 +1,7 @@
 /** The world of a command, in memory. */
-import { Readable } from 'node:stream'
+
 import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { type CommandIo, UsageError } from '../../src/cli/command.ts'
 
 export interface MemoryIo extends CommandIo {

@@ -51,7 +51,8 @@ export function memoryIdentities(): MemoryIdentities {
     findOnLeader: (handle) => records.find(handle),
     async createIdentity(record) {
       const others = [...records.all().values()].map((stored) => stored.record)
-      if (others.some((other) => other.handle !== record.handle && other.issuer === record.issuer && other.subject === record.subject)) return 'subject_taken'
+      if (others.some((other) => other.handle !== record.handle && other.issuer === record.issuer && other.subject === record.subject))
+        return 'subject_taken'
       if (await records.create(record.handle, record)) return 'created'
       const there = records.get(record.handle)
       return there?.issuer === record.issuer && there.subject === record.subject ? 'exists' : 'handle_taken'

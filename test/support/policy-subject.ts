@@ -1,5 +1,13 @@
 /** Identities and circumstances for tests of the policy. */
-import { type AccountName, credentialKey, type Handle, parseAccountName, parseCredentialId, parseHandle, parseRoleName } from '../../src/core/identifiers.ts'
+import {
+  type AccountName,
+  credentialKey,
+  type Handle,
+  parseAccountName,
+  parseCredentialId,
+  parseHandle,
+  parseRoleName,
+} from '../../src/core/identifiers.ts'
 import type { CredentialClass, CredentialRecord, HeldRole, IdentityRecord } from '../../src/core/records.ts'
 import type { GrantSubject } from '../../src/core/resolve.ts'
 
@@ -37,18 +45,49 @@ export function grantSubject(spec: SubjectSpec): GrantSubject & { deviceToken: s
   const handle = handleOf(spec.handle ?? 'alice')
   const kind = spec.class ?? 'machine'
   const identity: IdentityRecord = {
-    v: 1, handle, class: kind, issuer: kind, subject: handle, displayName: handle,
+    v: 1,
+    handle,
+    class: kind,
+    issuer: kind,
+    subject: handle,
+    displayName: handle,
     roles: spec.roles.map((role) => (typeof role === 'string' ? heldRole(role) : role)),
-    claims: spec.claims ?? {}, state: 'active', createdAt: 0,
+    claims: spec.claims ?? {},
+    state: 'active',
+    createdAt: 0,
   }
   const credential: CredentialRecord = {
-    v: 1, id: real(parseCredentialId('AAECAwQFBgcICQoLDA0ODw')), publicKey: 'pQ', signCount: 0, signCountAt: 0,
-    backupEligible: false, backupState: false, transports: [], aaguid: '00000000-0000-0000-0000-000000000000',
-    attestation: { format: 'none', trust: 'none' }, rpId: 'example.com', class: kind, handle, userHandle: 'AA',
-    name: 'test', state: 'active', createdAt: 0, expiresAt: null, endedAt: null, enrolledBy: 'test', ...spec.credential,
+    v: 1,
+    id: real(parseCredentialId('AAECAwQFBgcICQoLDA0ODw')),
+    publicKey: 'pQ',
+    signCount: 0,
+    signCountAt: 0,
+    backupEligible: false,
+    backupState: false,
+    transports: [],
+    aaguid: '00000000-0000-0000-0000-000000000000',
+    attestation: { format: 'none', trust: 'none' },
+    rpId: 'example.com',
+    class: kind,
+    handle,
+    userHandle: 'AA',
+    name: 'test',
+    state: 'active',
+    createdAt: 0,
+    expiresAt: null,
+    endedAt: null,
+    enrolledBy: 'test',
+    ...spec.credential,
   }
   return {
-    identity, credential, userVerified: false, clientType: 'nats', sourceAddress: '192.0.2.1', rolesMaxAgeSeconds: 86_400,
-    now: testNow, ...spec.connection, deviceToken: credentialKey(credential.id),
+    identity,
+    credential,
+    userVerified: false,
+    clientType: 'nats',
+    sourceAddress: '192.0.2.1',
+    rolesMaxAgeSeconds: 86_400,
+    now: testNow,
+    ...spec.connection,
+    deviceToken: credentialKey(credential.id),
   }
 }

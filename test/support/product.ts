@@ -62,6 +62,8 @@ export interface Product {
   verdictOn(clientId: number): Promise<string>
   enrolled(handle: string, options?: EnrolOptions): Promise<TestIdentity>
   putSession(session: SessionRecord): Promise<void>
+  putCredential(credential: CredentialRecord): Promise<void>
+  session(nkey: string): Promise<SessionRecord>
   raw(): Promise<RawClient>
   stop(): Promise<void>
 }
@@ -130,6 +132,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     },
     async putSession(session) {
       await putKey(auth, 'webauthn_sessions', session.nkey, session)
+    },
+    async putCredential(credential) {
+      await putKey(auth, 'webauthn_credentials', credentialKey(credential.id), credential)
+    },
+    async session(nkey) {
+      const last = { last_by_subj: `$KV.webauthn_sessions.${nkey}` }
+      const answer = await auth.request('$JS.API.STREAM.MSG.GET.KV_webauthn_sessions', JSON.stringify(last))
+      const { message } = answer.json<{ message?: { data: string } }>()
+      if (message === undefined) throw new Error('reading a session: there is none')
+      return JSON.parse(Buffer.from(message.data, 'base64').toString()) as SessionRecord
     },
     async stop() {
       await verifier.stop()

@@ -37,14 +37,20 @@ interface Request {
 }
 
 /** Answers the callouts of a deployment without xkey for one machine. Sessions are kept unless `sessions` is null. */
-export async function startProofResponder(deployment: Deployment, machine: TestMachine, sessions: Set<string> | null = new Set()): Promise<ProofResponder> {
+export async function startProofResponder(
+  deployment: Deployment,
+  machine: TestMachine,
+  sessions: Set<string> | null = new Set(),
+  tls?: { ca: string },
+): Promise<ProofResponder> {
   const key = ed25519PrivateKey(decodeSeed('A', deployment.seeds.issuer) as Uint8Array)
   const jwt = (claims: object) => {
     const signed = `${part({ typ: 'JWT', alg: 'ed25519-nkey' })}.${part({ ...claims, iss: deployment.publicKeys.issuer })}`
     return `${signed}.${base64url(ed25519Sign(key, utf8(signed)))}`
   }
   const nc = await connect({
-    servers: `127.0.0.1:${deployment.server.port}`,
+    servers: `localhost:${deployment.server.port}`,
+    ...(tls === undefined ? {} : { tls }),
     authenticator: nkeyAuthenticator(utf8(deployment.seeds.verifierAuth)),
     inboxPrefix: '_INBOX_verifier',
     reconnectTimeWait: 50,
@@ -52,7 +58,10 @@ export async function startProofResponder(deployment: Deployment, machine: TestM
   })
   const events = new EventEmitter()
   const responder: ProofResponder = {
-    answered: [], sessions: sessions ?? new Set(), expiresSeconds: 60, denying: false,
+    answered: [],
+    sessions: sessions ?? new Set(),
+    expiresSeconds: 60,
+    denying: false,
     asked: async (count) => {
       while (responder.answered.length < count) await once(events, 'answered')
     },
@@ -67,9 +76,18 @@ export async function startProofResponder(deployment: Deployment, machine: TestM
       responder.answered.push({ ...judged, granted })
       events.emit('answered')
       const iat = Math.floor(Date.now() / 1000)
-      const user = { sub: nats.user_nkey, aud: 'APP', name: machine.key.handle, iat, exp: iat + responder.expiresSeconds, nats: { type: 'user', version: 2, pub: {}, sub: {}, subs: -1, data: -1, payload: -1 } }
+      const user = {
+        sub: nats.user_nkey,
+        aud: 'APP',
+        name: machine.key.handle,
+        iat,
+        exp: iat + responder.expiresSeconds,
+        nats: { type: 'user', version: 2, pub: {}, sub: {}, subs: -1, data: -1, payload: -1 },
+      }
       const answer = granted ? { jwt: jwt(user) } : { error: 'denied' }
-      message.respond(utf8(jwt({ sub: nats.user_nkey, aud: nats.server_id.id, iat, nats: { type: 'authorization_response', version: 2, ...answer } })))
+      message.respond(
+        utf8(jwt({ sub: nats.user_nkey, aud: nats.server_id.id, iat, nats: { type: 'authorization_response', version: 2, ...answer } })),
+      )
     },
   })
   await nc.flush()
@@ -92,7 +110,11 @@ function judge(machine: TestMachine, sessions: ReadonlySet<string>, request: Req
       const plain = offer.form === 'endorsing' && offer.plain
       const verdict = verifyAssertion(offer.assertion, machine.credential, {
         challenge: connectChallenge(sha256, { nonce, url: offer.url, nkey: offer.nkey ?? '', plain }),
-        rpId: machine.credential.rpId, origins: [MACHINE_ORIGIN], class: 'machine', requireUserVerification: false, algorithms: [-7, -8],
+        rpId: machine.credential.rpId,
+        origins: [MACHINE_ORIGIN],
+        class: 'machine',
+        requireUserVerification: false,
+        algorithms: [-7, -8],
       })
       const possessed = offer.form === 'proof' || resumes(offer, nonce)
       return { form: offer.form, granted: verdict.ok && possessed, url: offer.url }
@@ -100,7 +122,10 @@ function judge(machine: TestMachine, sessions: ReadonlySet<string>, request: Req
   }
 }
 
-function resumes(offer: { nkey: UserNkey; url: Parameters<typeof verifyBoundResume>[0]['url']; resume: Uint8Array }, nonce: Nonce): boolean {
+function resumes(
+  offer: { nkey: UserNkey; url: Parameters<typeof verifyBoundResume>[0]['url']; resume: Uint8Array },
+  nonce: Nonce,
+): boolean {
   return verifyBoundResume({ nkey: offer.nkey, nonce, url: offer.url, signature: offer.resume })
 }
 

@@ -46,9 +46,20 @@ export function testRegistration(input: RegistrationInput) {
   const authData = Buffer.concat([head, Buffer.alloc(16), idLength, id, input.cose ?? key.cose, input.extra ?? new Uint8Array(0)])
   const signed = Buffer.concat([authData, createHash('sha256').update(clientDataJSON).digest()])
   const signature = new Uint8Array(key.alg === -8 ? sign(null, signed, key.privateKey) : sign('sha256', signed, key.privateKey))
-  const statement = input.statement?.(signature) ?? new Map<string, unknown>([['alg', key.alg], ['sig', signature]])
+  const statement =
+    input.statement?.(signature) ??
+    new Map<string, unknown>([
+      ['alg', key.alg],
+      ['sig', signature],
+    ])
   const object = new Uint8Array(
-    isoCBOR.encode(new Map<string, unknown>([['fmt', input.fmt ?? 'packed'], ['attStmt', statement], ['authData', new Uint8Array(authData)]]) as never),
+    isoCBOR.encode(
+      new Map<string, unknown>([
+        ['fmt', input.fmt ?? 'packed'],
+        ['attStmt', statement],
+        ['authData', new Uint8Array(authData)],
+      ]) as never,
+    ),
   )
   return {
     id: credentialId,

@@ -19,7 +19,9 @@ function response(changes: Record<string, unknown> = {}, inner: Record<string, u
 
 describe('an assertion response', () => {
   test('is read as browsers print it', () => {
-    const read = parseAssertionResponse(response({ authenticatorAttachment: 'platform' }, { userHandle: bytes(64), attestationObject: bytes(3) }))
+    const read = parseAssertionResponse(
+      response({ authenticatorAttachment: 'platform' }, { userHandle: bytes(64), attestationObject: bytes(3) }),
+    )
     assert.ok(read.ok)
     assert.deepEqual(read.value, {
       id: bytes(16),
@@ -42,7 +44,10 @@ describe('an assertion response', () => {
 
   test('is allowed each limit exactly', () => {
     const read = parseAssertionResponse(
-      response({ id: bytes(1023), rawId: bytes(1023) }, { clientDataJSON: bytes(4096), authenticatorData: bytes(2048), signature: bytes(5120), userHandle: bytes(64) }),
+      response(
+        { id: bytes(1023), rawId: bytes(1023) },
+        { clientDataJSON: bytes(4096), authenticatorData: bytes(2048), signature: bytes(5120), userHandle: bytes(64) },
+      ),
     )
     assert.ok(read.ok)
   })
@@ -99,9 +104,12 @@ describe('an assertion response', () => {
 
   test('never throws, whatever the value', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.anything(), fc.record({ id: fc.anything(), type: fc.constant('public-key'), response: fc.anything() })), (value) => {
-        assert.equal(parseAssertionResponse(value).ok, false)
-      }),
+      fc.property(
+        fc.oneof(fc.anything(), fc.record({ id: fc.anything(), type: fc.constant('public-key'), response: fc.anything() })),
+        (value) => {
+          assert.equal(parseAssertionResponse(value).ok, false)
+        },
+      ),
       { numRuns: 5000 },
     )
   })

@@ -28,8 +28,22 @@ const TABLE: Command[] = [
   },
   { ...base, name: 'door list', run: () => Promise.resolve(EXIT.ok) },
   { ...base, name: 'door open', run: () => Promise.resolve(EXIT.refused) },
-  { ...base, name: 'help', run: (_input, io) => { io.out('the help'); return Promise.resolve(EXIT.ok) } },
-  { ...base, name: 'version', run: (_input, io) => { io.out('1.2.3'); return Promise.resolve(EXIT.ok) } },
+  {
+    ...base,
+    name: 'help',
+    run: (_input, io) => {
+      io.out('the help')
+      return Promise.resolve(EXIT.ok)
+    },
+  },
+  {
+    ...base,
+    name: 'version',
+    run: (_input, io) => {
+      io.out('1.2.3')
+      return Promise.resolve(EXIT.ok)
+    },
+  },
   failing('break', new Error('opening the door', { cause: new Error('no key') })),
   failing('misconfigured', new ConfigInvalid(['a.yaml:3: unknown key x', 'a.yaml:4: unknown key y'])),
 ]
@@ -84,7 +98,11 @@ describe('a command line', () => {
   })
 
   test('exits 78 with a line for each problem of the configuration', async () => {
-    assert.deepEqual(await outcome('misconfigured'), { code: EXIT.configInvalid, out: '', err: 'a.yaml:3: unknown key x\na.yaml:4: unknown key y' })
+    assert.deepEqual(await outcome('misconfigured'), {
+      code: EXIT.configInvalid,
+      out: '',
+      err: 'a.yaml:3: unknown key x\na.yaml:4: unknown key y',
+    })
   })
 
   test('exits 1 with one line when something broke, and passes on what commands say', async () => {

@@ -30,16 +30,27 @@ function start(session?: SessionMode) {
   const machine = testMachine()
   const errors: WebAuthnClientError[] = []
   const authenticate = webauthnAuthenticator({
-    key: machine.key, url, onError: (error) => errors.push(error), ...(session === undefined ? {} : { session }),
+    key: machine.key,
+    url,
+    onError: (error) => errors.push(error),
+    ...(session === undefined ? {} : { session }),
   })
   return { machine, authenticate, errors }
 }
 
-function assertionVerdict(machine: ReturnType<typeof testMachine>, read: Offer, binding: { nonce: string; url: string; nkey: string; plain: boolean }) {
+function assertionVerdict(
+  machine: ReturnType<typeof testMachine>,
+  read: Offer,
+  binding: { nonce: string; url: string; nkey: string; plain: boolean },
+) {
   assert.ok(read.form === 'proof' || read.form === 'endorsing')
   const verdict = verifyAssertion(read.assertion, machine.credential, {
-    challenge: connectChallenge(sha256, binding), rpId: machine.credential.rpId, origins: [MACHINE_ORIGIN],
-    class: 'machine', requireUserVerification: false, algorithms: [-7, -8],
+    challenge: connectChallenge(sha256, binding),
+    rpId: machine.credential.rpId,
+    origins: [MACHINE_ORIGIN],
+    class: 'machine',
+    requireUserVerification: false,
+    algorithms: [-7, -8],
   })
   return verdict.ok ? 'accepted' : verdict.denial
 }
@@ -79,7 +90,9 @@ describe('the authenticator', () => {
   test('writes exactly the members of each form', () => {
     const members = (credentials: Credentials) => {
       const value: unknown = JSON.parse(fromUtf8(fromBase64url(credentials.sig) as Uint8Array) as string)
-      return Object.keys(value as object).sort().join(' ')
+      return Object.keys(value as object)
+        .sort()
+        .join(' ')
     }
     const bound = start()
     assert.equal(members(bound.authenticate(NONCE)), 'assertion resume url v')
@@ -177,7 +190,16 @@ describe('the authenticator refuses', () => {
 
   test('addresses without one canonical spelling', () => {
     const { key } = testMachine()
-    const addresses = ['', 'http://nats.example', 'tls://', 'tls://user:pass@nats.example', 'tls://nats.example/path', 'tls://a.example,tls://b.example', 'tls://nats.example:99999', 'tls://a b']
+    const addresses = [
+      '',
+      'http://nats.example',
+      'tls://',
+      'tls://user:pass@nats.example',
+      'tls://nats.example/path',
+      'tls://a.example,tls://b.example',
+      'tls://nats.example:99999',
+      'tls://a b',
+    ]
     for (const address of addresses) assert.throws(() => webauthnAuthenticator({ key, url: address }), code('url_invalid'), address)
     for (const address of [undefined, null, ['tls://a.example', 'tls://b.example']]) {
       assert.throws(() => webauthnAuthenticator({ key, url: address as unknown as string }), code('url_invalid'))
@@ -186,7 +208,10 @@ describe('the authenticator refuses', () => {
 
   test('to sign for a live connection whose servers were exchanged', () => {
     const { machine, authenticate, errors } = start()
-    const connection = Object.assign(fakeConnection(), { servers: ['nats.example:4222'], getServers: () => connection.servers.map((listen) => ({ listen })) })
+    const connection = Object.assign(fakeConnection(), {
+      servers: ['nats.example:4222'],
+      getServers: () => connection.servers.map((listen) => ({ listen })),
+    })
     authenticate(NONCE)
     authenticate.confirm(connection)
     assert.equal(offer(authenticate(NONCE)).form, 'bound')
@@ -194,7 +219,10 @@ describe('the authenticator refuses', () => {
       connection.servers = servers
       assert.deepEqual(authenticate(NONCE), { nkey: '', sig: '' })
     }
-    assert.deepEqual(errors.map((error) => error.code), ['url_ambiguous', 'url_ambiguous'])
+    assert.deepEqual(
+      errors.map((error) => error.code),
+      ['url_ambiguous', 'url_ambiguous'],
+    )
     assert.equal(machine.signed(), 1)
   })
 })
@@ -215,7 +243,10 @@ describe('when the key does not sign', () => {
     await connection.emit({ type: 'error', data: 'AUTHORIZATION_VIOLATION' })
     machine.breakKey(true)
     assert.deepEqual(authenticate(NONCE), { nkey: '', sig: '' })
-    assert.deepEqual(errors.map((error) => error.code), ['sign_failed'])
+    assert.deepEqual(
+      errors.map((error) => error.code),
+      ['sign_failed'],
+    )
     await connection.emit({ type: 'error', data: 'AUTHORIZATION_VIOLATION' })
     assert.equal(offer(authenticate(NONCE)).form, 'bound')
     await connection.emit({ type: 'error', data: 'AUTHORIZATION_VIOLATION' })
@@ -228,7 +259,10 @@ describe('when the key does not sign', () => {
     authenticate(NONCE)
     authenticate.confirm(fakeConnection())
     assert.deepEqual(authenticate('a b'), { nkey: '', sig: '' })
-    assert.deepEqual(errors.map((error) => error.code), ['nonce_refused'])
+    assert.deepEqual(
+      errors.map((error) => error.code),
+      ['nonce_refused'],
+    )
   })
 })
 
@@ -242,34 +276,36 @@ describe('exporting a session', () => {
     }
   }
 
-  test('writes the seed of a plain session for stock clients, readable by its owner alone', () => inDirectory((dir) => {
-    const { machine, authenticate } = start('plain')
-    const credentials = authenticate(NONCE)
-    const read = offer(credentials)
-    assert.ok(read.form === 'endorsing')
-    assert.equal(read.plain, true)
-    assert.equal(assertionVerdict(machine, read, { nonce: NONCE, url, nkey: read.nkey, plain: true }), 'accepted')
-    assert.equal(assertionVerdict(machine, read, { nonce: NONCE, url, nkey: read.nkey, plain: false }), 'challenge_mismatch')
-    authenticate.confirm(fakeConnection())
-    const path = join(dir, 'session.nk')
-    authenticate.exportSessionSeed(path)
-    assert.equal(statSync(path).mode & 0o777, 0o600)
-    const seed = decodeSeed('U', readFileSync(path, 'utf8').trim()) as Uint8Array
-    assert.deepEqual(ed25519RawPublic(ed25519PrivateKey(seed)), decodePublicNkey('U', credentials.nkey))
-    authenticate.exportSessionSeed(path)
-  }))
-
-  test('refuses when the session is bound, off, or not endorsed yet', () => inDirectory((dir) => {
-    for (const session of ['bound', false] as const) {
-      const { authenticate } = start(session)
-      authenticate(NONCE)
+  test('writes the seed of a plain session for stock clients, readable by its owner alone', () =>
+    inDirectory((dir) => {
+      const { machine, authenticate } = start('plain')
+      const credentials = authenticate(NONCE)
+      const read = offer(credentials)
+      assert.ok(read.form === 'endorsing')
+      assert.equal(read.plain, true)
+      assert.equal(assertionVerdict(machine, read, { nonce: NONCE, url, nkey: read.nkey, plain: true }), 'accepted')
+      assert.equal(assertionVerdict(machine, read, { nonce: NONCE, url, nkey: read.nkey, plain: false }), 'challenge_mismatch')
       authenticate.confirm(fakeConnection())
+      const path = join(dir, 'session.nk')
+      authenticate.exportSessionSeed(path)
+      assert.equal(statSync(path).mode & 0o777, 0o600)
+      const seed = decodeSeed('U', readFileSync(path, 'utf8').trim()) as Uint8Array
+      assert.deepEqual(ed25519RawPublic(ed25519PrivateKey(seed)), decodePublicNkey('U', credentials.nkey))
+      authenticate.exportSessionSeed(path)
+    }))
+
+  test('refuses when the session is bound, off, or not endorsed yet', () =>
+    inDirectory((dir) => {
+      for (const session of ['bound', false] as const) {
+        const { authenticate } = start(session)
+        authenticate(NONCE)
+        authenticate.confirm(fakeConnection())
+        assert.throws(() => authenticate.exportSessionSeed(join(dir, 'x')), code('session_missing'))
+      }
+      const { authenticate } = start('plain')
+      authenticate(NONCE)
       assert.throws(() => authenticate.exportSessionSeed(join(dir, 'x')), code('session_missing'))
-    }
-    const { authenticate } = start('plain')
-    authenticate(NONCE)
-    assert.throws(() => authenticate.exportSessionSeed(join(dir, 'x')), code('session_missing'))
-  }))
+    }))
 
   test('even a plain session is resumed bound by the SDK itself', () => {
     const { authenticate } = start('plain')

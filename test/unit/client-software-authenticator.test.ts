@@ -4,7 +4,11 @@ import { describe, test } from 'node:test'
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
 import { isoCBOR } from '@simplewebauthn/server/helpers'
 import {
-  createAssertion, createRegistration, fileKeyFromPkcs8, generateFileKey, type SigningKey,
+  createAssertion,
+  createRegistration,
+  fileKeyFromPkcs8,
+  generateFileKey,
+  type SigningKey,
 } from '../../src/client/software-authenticator.ts'
 import { verifyAssertion } from '../../src/core/assertion.ts'
 import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
@@ -25,7 +29,14 @@ function rsaKey(): SigningKey {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const { n, e } = publicKey.export({ format: 'jwk' })
   const bytes = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'))
-  const publicKeyCose = isoCBOR.encode(new Map<number, number | Uint8Array>([[1, 3], [3, -257], [-1, bytes(n)], [-2, bytes(e)]]))
+  const publicKeyCose = isoCBOR.encode(
+    new Map<number, number | Uint8Array>([
+      [1, 3],
+      [3, -257],
+      [-1, bytes(n)],
+      [-2, bytes(e)],
+    ]),
+  )
   return { alg: -257, publicKeyCose, sign: (message) => sign('sha256', message, privateKey) }
 }
 
@@ -70,7 +81,10 @@ describe('a software authenticator', () => {
         advancedFIDOConfig: { userVerification: 'discouraged' },
       })
       assert.ok(result.verified)
-      assert.deepEqual(verdict(key, options, response), { ok: true, value: { signCount: 0, userPresent: false, userVerified: false, backupState: false } })
+      assert.deepEqual(verdict(key, options, response), {
+        ok: true,
+        value: { signCount: 0, userPresent: false, userVerified: false, backupState: false },
+      })
     })
   }
 
@@ -78,11 +92,22 @@ describe('a software authenticator', () => {
     const assertion = parseAssertionResponse(response)
     assert.ok(assertion.ok)
     const credential = {
-      id: parseCredentialId(options.credentialId) as CredentialId, publicKey: base64url(key.publicKeyCose), signCount: 0, signCountAt: 0,
-      backupEligible: true, rpId, class: 'machine', userHandle: options.userHandle,
+      id: parseCredentialId(options.credentialId) as CredentialId,
+      publicKey: base64url(key.publicKeyCose),
+      signCount: 0,
+      signCountAt: 0,
+      backupEligible: true,
+      rpId,
+      class: 'machine',
+      userHandle: options.userHandle,
     } as const
     return verifyAssertion(assertion.value, credential, {
-      challenge: options.challenge, rpId, origins: [MACHINE_ORIGIN], class: 'machine', requireUserVerification: false, algorithms: [-7, -8, -257],
+      challenge: options.challenge,
+      rpId,
+      origins: [MACHINE_ORIGIN],
+      class: 'machine',
+      requireUserVerification: false,
+      algorithms: [-7, -8, -257],
     })
   }
 
@@ -124,7 +149,11 @@ describe('a software authenticator', () => {
   })
 
   test('refuses keys of other kinds', () => {
-    const others = [generateKeyPairSync('ec', { namedCurve: 'P-384' }), generateKeyPairSync('x25519'), generateKeyPairSync('rsa', { modulusLength: 2048 })]
+    const others = [
+      generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+      generateKeyPairSync('x25519'),
+      generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    ]
     for (const { privateKey } of others) {
       assert.throws(() => fileKeyFromPkcs8(privateKey.export({ format: 'der', type: 'pkcs8' })))
     }
@@ -142,8 +171,12 @@ describe('a software authenticator', () => {
     const options = { ...ceremony(), credentialId: base64url(new Uint8Array(1023).fill(7)) }
     const { verified } = await verifyRegistrationResponse({
       response: createRegistration(generateFileKey(-8), options),
-      expectedChallenge: base64url(options.challenge), expectedOrigin: MACHINE_ORIGIN, expectedRPID: rpId,
-      requireUserPresence: false, requireUserVerification: false, supportedAlgorithmIDs: [-8],
+      expectedChallenge: base64url(options.challenge),
+      expectedOrigin: MACHINE_ORIGIN,
+      expectedRPID: rpId,
+      requireUserPresence: false,
+      requireUserVerification: false,
+      supportedAlgorithmIDs: [-8],
     })
     assert.ok(verified)
   })

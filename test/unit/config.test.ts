@@ -26,7 +26,8 @@ function problemsOf(change: (text: string) => string): string[] {
   }
 }
 
-const withPerson = (person: string) => (text: string) => text.replace('    rp_id: machines.internal\n', `    rp_id: machines.internal\n  person: ${person}\n`)
+const withPerson = (person: string) => (text: string) =>
+  text.replace('    rp_id: machines.internal\n', `    rp_id: machines.internal\n  person: ${person}\n`)
 
 describe('nats-webauthn.yaml', () => {
   test('as init writes it is a configuration, with the documented defaults', () => {
@@ -38,13 +39,16 @@ describe('nats-webauthn.yaml', () => {
     assert.equal(config.rules.leewaySeconds, 5)
     assert.equal(config.rules.person, null)
     assert.equal(config.audit.ackBudgetMs, 400)
-    assert.deepEqual(config.enrolment?.listen, { host: '127.0.0.1', port: 8090 })
+    assert.deepEqual(config.enrolment?.listen, { host: '127.0.0.1', port: 8780 })
     assert.deepEqual(secretProblems(config), [])
     assert.deepEqual(dangers(config), [])
   })
 
   test('says the line of an unknown key, at any depth', () => {
-    assert.deepEqual(problemsOf((text) => `surprise: 1\n${text}`), ['1: surprise: unknown key "surprise"'])
+    assert.deepEqual(
+      problemsOf((text) => `surprise: 1\n${text}`),
+      ['1: surprise: unknown key "surprise"'],
+    )
     const [problem] = problemsOf((text) => text.replace('    targets: [APP]', '    targets: [APP]\n    target: APP'))
     assert.match(problem ?? '', /^\d+: callout\.accounts\.target: unknown key "target": did you mean "targets"\?$/)
     const line = Number((problem ?? '').split(':')[0])
@@ -63,35 +67,99 @@ describe('nats-webauthn.yaml', () => {
   })
 
   for (const [name, change, expected] of [
-    ['an address that is not in canonical spelling, with the right one', (t) => t.replace('- nats://localhost:4222', '- nats://LocalHost'), /urls\[0\]: .*write nats:\/\/localhost:4222/],
+    [
+      'an address that is not in canonical spelling, with the right one',
+      (t) => t.replace('- nats://localhost:4222', '- nats://LocalHost'),
+      /urls\[0\]: .*write nats:\/\/localhost:4222/,
+    ],
     ['something that is no address', (t) => t.replace('- nats://localhost:4222', '- http://localhost'), /urls\[0\]: not an address/],
-    ['plaintext addresses beyond loopback', (t) => t.replace('- nats://localhost:4222', '- nats://nats.example:4222'), /urls\[0\]: without TLS/],
-    ['tls_terminated_upstream without behind_proxy', (t) => `${t}tls_terminated_upstream: true\n`, /tls_terminated_upstream: means nothing/],
-    ['a target that is the account of the callout', (t) => t.replace('[APP]', '[APP, AUTH]'), /callout\.accounts\.targets\[1\]: AUTH belongs/],
+    [
+      'plaintext addresses beyond loopback',
+      (t) => t.replace('- nats://localhost:4222', '- nats://nats.example:4222'),
+      /urls\[0\]: without TLS/,
+    ],
+    [
+      'tls_terminated_upstream without behind_proxy',
+      (t) => `${t}tls_terminated_upstream: true\n`,
+      /tls_terminated_upstream: means nothing/,
+    ],
+    [
+      'a target that is the account of the callout',
+      (t) => t.replace('[APP]', '[APP, AUTH]'),
+      /callout\.accounts\.targets\[1\]: AUTH belongs/,
+    ],
     ['a target that is the audit account', (t) => t.replace('[APP]', '[AUDIT]'), /targets\[0\]: AUDIT belongs/],
     ['a target that is the system account by its real name', (t) => t.replace('[APP]', '[$SYS]'), /targets\[0\]: \$SYS belongs/],
-    ['one account for two purposes', (t) => t.replace('targets: [APP]', 'targets: [APP]\n    audit: AUTH'), /callout\.accounts: .*three accounts/],
+    [
+      'one account for two purposes',
+      (t) => t.replace('targets: [APP]', 'targets: [APP]\n    audit: AUTH'),
+      /callout\.accounts: .*three accounts/,
+    ],
     ['neither xkey nor `xkey: none`', (t) => t.replace(/ {2}xkey_seed_file.*\n/, ''), /callout(\.xkey)?: .*xkey: none/],
     ['both xkey and `xkey: none`', (t) => t.replace('  xkey_seed_file', '  xkey: none\n  xkey_seed_file'), /callout\.xkey: .*xkey: none/],
     ['no statement about who reads the metrics', (t) => t.replace(/ {2}auth:\n {4}basic:\n.*\n/, ''), /operations\.auth: write auth as/],
-    ['an unknown way to protect the metrics', (t) => t.replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: open\n'), /operations\.auth: write auth as/],
-    ['mtls without TLS', (t) => t.replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: { mtls: { client_ca_file: ca.pem } }\n'), /operations\.auth: mtls needs/],
+    [
+      'an unknown way to protect the metrics',
+      (t) => t.replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: open\n'),
+      /operations\.auth: write auth as/,
+    ],
+    [
+      'mtls without TLS',
+      (t) => t.replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: { mtls: { client_ca_file: ca.pem } }\n'),
+      /operations\.auth: mtls needs/,
+    ],
     ['a duration without a unit', (t) => `${t}leeway: "5"\n`, /leeway: write leeway as/],
     ['a duration out of range', (t) => `${t}leeway: 5m\n`, /leeway: .*60s/],
     ['a number where a duration belongs', (t) => `${t}leeway: 5\n`, /leeway: /],
     ['a size without a unit', (t) => `${t}audit: { max_bytes: "100" }\n`, /audit\.max_bytes: write a size/],
     ['a listener without a port', (t) => t.replace('listen: 127.0.0.1:9464', 'listen: 127.0.0.1'), /operations\.listen: write an address/],
-    ['a listener with an impossible port', (t) => t.replace('listen: 127.0.0.1:9464', 'listen: 127.0.0.1:99999'), /operations\.listen: write an address/],
-    ['tickets over plain HTTP beyond loopback', (t) => t.replace('listen: 127.0.0.1:8090', 'listen: 0.0.0.0:8090'), /enrolment\.listen: without TLS/],
-    ['an http origin beyond loopback', (t) => t.replace('origin: http://localhost:8090', 'origin: http://auth.example'), /enrolment\.origin: /],
-    ['an enrolment origin with a path', (t) => t.replace('origin: http://localhost:8090', 'origin: https://auth.example/x'), /enrolment\.origin: /],
-    ['an origin of people on another domain', withPerson('{ rp_id: id.example, origins: ["https://evil.example"] }'), /person\.origins\[0\]: not a page of id\.example/],
-    ['an origin of people whose name only ends alike', withPerson('{ rp_id: id.example, origins: ["https://notid.example"] }'), /origins\[0\]: not a page/],
-    ['an origin of people without TLS', withPerson('{ rp_id: id.example, origins: ["http://id.example"] }'), /origins\[0\]: not a web origin/],
-    ['one rpId for people and machines', withPerson('{ rp_id: machines.internal, origins: ["https://machines.internal"] }'), /person\.rp_id: people and machines/],
+    [
+      'a listener with an impossible port',
+      (t) => t.replace('listen: 127.0.0.1:9464', 'listen: 127.0.0.1:99999'),
+      /operations\.listen: write an address/,
+    ],
+    [
+      'tickets over plain HTTP beyond loopback',
+      (t) => t.replace('listen: 127.0.0.1:8780', 'listen: 0.0.0.0:8780'),
+      /enrolment\.listen: without TLS/,
+    ],
+    [
+      'an http origin beyond loopback',
+      (t) => t.replace('origin: http://localhost:8780', 'origin: http://auth.example'),
+      /enrolment\.origin: /,
+    ],
+    [
+      'an enrolment origin with a path',
+      (t) => t.replace('origin: http://localhost:8780', 'origin: https://auth.example/x'),
+      /enrolment\.origin: /,
+    ],
+    [
+      'an origin of people on another domain',
+      withPerson('{ rp_id: id.example, origins: ["https://evil.example"] }'),
+      /person\.origins\[0\]: not a page of id\.example/,
+    ],
+    [
+      'an origin of people whose name only ends alike',
+      withPerson('{ rp_id: id.example, origins: ["https://notid.example"] }'),
+      /origins\[0\]: not a page/,
+    ],
+    [
+      'an origin of people without TLS',
+      withPerson('{ rp_id: id.example, origins: ["http://id.example"] }'),
+      /origins\[0\]: not a web origin/,
+    ],
+    [
+      'one rpId for people and machines',
+      withPerson('{ rp_id: machines.internal, origins: ["https://machines.internal"] }'),
+      /person\.rp_id: people and machines/,
+    ],
     ['an algorithm nobody knows', (t) => `${t}algorithms: [none]\n`, /algorithms\[0\]: /],
     ['no algorithm at all', (t) => `${t}algorithms: []\n`, /algorithms: /],
-    ['a server id that is none', (t) => t.replace('  accounts:', '  server_ids: [NABC]\n  accounts:'), /callout\.server_ids\[0\]: not a server id/],
+    [
+      'a server id that is none',
+      (t) => t.replace('  accounts:', '  server_ids: [NABC]\n  accounts:'),
+      /callout\.server_ids\[0\]: not a server id/,
+    ],
     ['an even number of replicas', (t) => `${t}audit: { replicas: 2 }\n`, /audit\.replicas: /],
   ] satisfies [string, (text: string) => string, RegExp][]) {
     test(`refuses ${name}`, () => {
@@ -104,8 +172,8 @@ describe('nats-webauthn.yaml', () => {
 
   test('refuses every plaintext address behind a proxy, where loopback proves nothing', () => {
     const problems = problemsOf((text) => `${text}behind_proxy: true\n`)
-    assert.equal(problems.length, 3)
-    for (const problem of problems) assert.match(problem, /urls\[\d\]: without TLS/)
+    assert.equal(problems.length, 1)
+    assert.match(problems[0] ?? '', /urls\[0\]: without TLS/)
   })
 
   test('refuses a file that is not there, is empty, or is a list', () => {
@@ -125,8 +193,9 @@ describe('nats-webauthn.yaml', () => {
   })
 
   test('accepts what is unsafe only by its name, and warns of it', () => {
-    const dir = makeConfigDir((text) =>
-      `${text.replace('- nats://localhost:4222', '- nats://nats.example:4222').replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: none\n')}dangerously_allow_plaintext_urls: true\ndangerously_allow_plain_sessions_without_tls: true\n`,
+    const dir = makeConfigDir(
+      (text) =>
+        `${text.replace('- nats://localhost:4222', '- nats://nats.example:4222').replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: none\n')}dangerously_allow_plaintext_urls: true\ndangerously_allow_plain_sessions_without_tls: true\n`,
     )
     assert.equal(dangers(readConfig(dir.file)).length, 3)
     dir.remove()
@@ -135,11 +204,14 @@ describe('nats-webauthn.yaml', () => {
   test('reads urls with pins, person settings and mtls', () => {
     const dir = makeConfigDir((text) =>
       withPerson('{ rp_id: id.example, origins: ["https://login.id.example"], user_verification: preferred }')(text)
-        .replace('- ws://localhost:8080', '- { url: "wss://nats.example:443", cluster: east, server_name: n1 }')
-        .replace(/ {2}auth:\n {4}basic:\n.*\n/, '  auth: { mtls: { client_ca_file: ca.pem } }\n  tls: { cert_file: c.pem, key_file: k.pem }\n'),
+        .replace('- nats://localhost:4222', '- { url: "wss://nats.example:443", cluster: east, server_name: n1 }')
+        .replace(
+          / {2}auth:\n {4}basic:\n.*\n/,
+          '  auth: { mtls: { client_ca_file: ca.pem } }\n  tls: { cert_file: c.pem, key_file: k.pem }\n',
+        ),
     )
     const { rules, operations } = readConfig(dir.file)
-    assert.deepEqual(rules.urls[2], { url: 'wss://nats.example:443', cluster: 'east', serverName: 'n1' })
+    assert.deepEqual(rules.urls[0], { url: 'wss://nats.example:443', cluster: 'east', serverName: 'n1' })
     assert.deepEqual(rules.person, { rpId: 'id.example', origins: ['https://login.id.example'], requireUserVerification: false })
     assert.deepEqual(operations.auth, { mode: 'mtls', clientCaFile: join(dir.dir, 'ca.pem'), allowedSans: null })
     dir.remove()
@@ -180,7 +252,8 @@ describe('units', () => {
     assert.equal(parseDuration('0s'), 0)
     assert.equal(parseSize('1GB'), 1e9)
     assert.equal(parseSize('64KiB'), 65_536)
-    for (const wrong of ['', '5', 's', '1.5s', '-1s', '1 s', '1S', '1e3s', '1y', '1constructor', '9999999999s', ' 1s']) assert.equal(parseDuration(wrong), null, wrong)
+    for (const wrong of ['', '5', 's', '1.5s', '-1s', '1 s', '1S', '1e3s', '1y', '1constructor', '9999999999s', ' 1s'])
+      assert.equal(parseDuration(wrong), null, wrong)
     for (const wrong of ['', '1', 'GB', '1gb', '1toString']) assert.equal(parseSize(wrong), null, wrong)
   })
 })

@@ -53,7 +53,25 @@ describe('base64url', () => {
   })
 
   test('refuses padding, white space, the standard alphabet and everything outside ASCII', () => {
-    const bad = ['AA==', 'AAA=', 'AAAA=', 'AA=A', ' AAA', 'AAA ', 'AA\nA', 'AA\tA', 'AA+A', 'AA/A', 'AA.A', 'AA\0A', 'AAé', 'ＡＡＡＡ', 'AA😀', '%41AA', 'AA,A']
+    const bad = [
+      'AA==',
+      'AAA=',
+      'AAAA=',
+      'AA=A',
+      ' AAA',
+      'AAA ',
+      'AA\nA',
+      'AA\tA',
+      'AA+A',
+      'AA/A',
+      'AA.A',
+      'AA\0A',
+      'AAé',
+      'ＡＡＡＡ',
+      'AA😀',
+      '%41AA',
+      'AA,A',
+    ]
     for (const text of bad) assert.equal(fromBase64url(text), null, JSON.stringify(text))
   })
 
@@ -78,7 +96,17 @@ describe('base64url', () => {
 
 describe('UTF-8', () => {
   test('replaces nothing: malformed bytes have no text', () => {
-    const malformed = [[0xff], [0xc3], [0xc3, 0x28], [0xe2, 0x82], [0xf0, 0x9f, 0x98], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80], [0x80]]
+    const malformed = [
+      [0xff],
+      [0xc3],
+      [0xc3, 0x28],
+      [0xe2, 0x82],
+      [0xf0, 0x9f, 0x98],
+      [0xc0, 0x80],
+      [0xed, 0xa0, 0x80],
+      [0xf5, 0x80, 0x80, 0x80],
+      [0x80],
+    ]
     for (const bytes of malformed) assert.equal(fromUtf8(new Uint8Array(bytes)), null, String(bytes))
   })
 
@@ -104,10 +132,14 @@ describe('length prefixes', () => {
 
   test('no bytes moved from one part to the next give the same string', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ maxLength: 6 }), { maxLength: 4 }), fc.array(fc.string({ maxLength: 6 }), { maxLength: 4 }), (a, b) => {
-        const same = a.length === b.length && a.every((part, i) => equalBytes(utf8(part), utf8(b[i] ?? '')))
-        assert.equal(equalBytes(lengthPrefixed(...a), lengthPrefixed(...b)), same)
-      }),
+      fc.property(
+        fc.array(fc.string({ maxLength: 6 }), { maxLength: 4 }),
+        fc.array(fc.string({ maxLength: 6 }), { maxLength: 4 }),
+        (a, b) => {
+          const same = a.length === b.length && a.every((part, i) => equalBytes(utf8(part), utf8(b[i] ?? '')))
+          assert.equal(equalBytes(lengthPrefixed(...a), lengthPrefixed(...b)), same)
+        },
+      ),
       { numRuns: 5000 },
     )
     assert.notDeepEqual(lengthPrefixed('ab', 'c'), lengthPrefixed('a', 'bc'))

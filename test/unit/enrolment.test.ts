@@ -3,7 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { LIFECYCLE } from '../../src/core/audit-event.ts'
 import {
-  ENROLMENT_REFUSALS, judgeCeremony, judgeIdentity, judgeTicket, type Judged, machineUserHandle, ticketId, ticketText,
+  ENROLMENT_REFUSALS,
+  type Judged,
+  judgeCeremony,
+  judgeIdentity,
+  judgeTicket,
+  machineUserHandle,
+  ticketId,
+  ticketText,
 } from '../../src/core/enrolment.ts'
 import type { CeremonyRecord, IdentityRecord } from '../../src/core/records.ts'
 import { roles, ticketRecord } from '../support/enrolment-service.ts'
@@ -21,7 +28,12 @@ describe('the registry of refusals', () => {
     assert.deepEqual(Object.keys(ENROLMENT_REFUSALS).sort(), [...LIFECYCLE.enrolment.refused].sort())
   })
   test('does not tell bad tickets apart to clients', () => {
-    const rows = [ENROLMENT_REFUSALS.ticket_unknown, ENROLMENT_REFUSALS.ticket_used, ENROLMENT_REFUSALS.ticket_expired, ENROLMENT_REFUSALS.ticket_revoked]
+    const rows = [
+      ENROLMENT_REFUSALS.ticket_unknown,
+      ENROLMENT_REFUSALS.ticket_used,
+      ENROLMENT_REFUSALS.ticket_expired,
+      ENROLMENT_REFUSALS.ticket_revoked,
+    ]
     assert.equal(new Set(rows.map(({ status, code, message }) => JSON.stringify({ status, code, message }))).size, 1)
   })
 })
@@ -49,7 +61,14 @@ describe('a ticket', () => {
 
 describe('a ceremony', () => {
   const ceremony: CeremonyRecord = {
-    v: 1, id: 'c', purpose: 'enrol', issued: 'i', subject: ticket.id, ticket: ticket.id, expiresAt: at + 300_000, state: 'issued',
+    v: 1,
+    id: 'c',
+    purpose: 'enrol',
+    issued: 'i',
+    subject: ticket.id,
+    ticket: ticket.id,
+    expiresAt: at + 300_000,
+    state: 'issued',
   }
   const expected = { purpose: 'enrol', ticket, now } as const
 
@@ -80,23 +99,31 @@ describe('the identity of a ticket', () => {
 
   test('is made for a new machine, with assigned roles that do not age', () => {
     assert.deepEqual(created(), {
-      v: 1, handle: 'orders', class: 'machine', issuer: 'machine', subject: 'orders', displayName: 'Orders service',
-      roles: [{ name: 'orders-writer', source: 'assigned', asOf: at }], claims: {}, state: 'active', createdAt: at,
+      v: 1,
+      handle: 'orders',
+      class: 'machine',
+      issuer: 'machine',
+      subject: 'orders',
+      displayName: 'Orders service',
+      roles: [{ name: 'orders-writer', source: 'assigned', asOf: at }],
+      claims: {},
+      state: 'active',
+      createdAt: at,
     })
   })
-  test('stays as it is when it holds the ticket\'s roles, in any order', () => {
+  test("stays as it is when it holds the ticket's roles, in any order", () => {
     assert.deepEqual(planFor(created()), { kind: 'keep' })
     const two = { ...ticket, roles: roles('a', 'b') }
     const existing = { ...created(), roles: roles('b', 'a').map((name) => ({ name, source: 'assigned' as const, asOf: 1 })) }
     assert.deepEqual(planFor(existing, two), { kind: 'keep' })
   })
-  test('gets exactly the ticket\'s roles otherwise', () => {
+  test("gets exactly the ticket's roles otherwise", () => {
     for (const held of [[], ['orders-reader'], ['orders-writer', 'orders-reader']]) {
       const existing = { ...created(), roles: roles(...held).map((name) => ({ name, source: 'assigned' as const, asOf: 1 })) }
       assert.deepEqual(planFor(existing), { kind: 'change', record: created() })
     }
   })
-  test('is refused when the handle is not that machine\'s', () => {
+  test("is refused when the handle is not that machine's", () => {
     assert.equal(planFor({ ...created(), class: 'person' }), 'handle_taken')
     assert.equal(planFor({ ...created(), issuer: 'https://idp.example' }), 'handle_taken')
     assert.equal(planFor({ ...created(), subject: 'other' }), 'handle_taken')

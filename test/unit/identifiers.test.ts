@@ -4,16 +4,38 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { base64url } from '../../src/core/encoding.ts'
 import {
-  canonicalServerUrl, credentialKey, type CredentialId, isLoopbackHost, parseAccountName, parseCredentialId, parseHandle, parseNonce,
-  parseRoleName, parseServerId, parseServerUrl, parseUserNkey, type ServerUrl, serverUrlParts,
+  type CredentialId,
+  canonicalServerUrl,
+  credentialKey,
+  isLoopbackHost,
+  parseAccountName,
+  parseCredentialId,
+  parseHandle,
+  parseNonce,
+  parseRoleName,
+  parseServerId,
+  parseServerUrl,
+  parseUserNkey,
+  type ServerUrl,
+  serverUrlParts,
 } from '../../src/core/identifiers.ts'
 import { encodePublicNkey } from '../../src/core/nkey.ts'
 
 const NOT_TEXT = [undefined, null, 0, 1, true, {}, [], ['a'], Symbol.iterator, new String('a')]
 
 const CANONICAL = [
-  'nats://localhost:4222', 'tls://nats.example.com:4222', 'ws://localhost:80', 'wss://nats.example.com:443', 'wss://a:1', 'tls://a-b.c-d:65535',
-  'tls://xn--bcher-kva.example:4222', 'tls://192.0.2.1:4222', 'tls://[::1]:4222', 'tls://[2001:db8::1]:4222', 'tls://[::ffff:7f00:1]:4222', 'tls://127.0.0.1:4222',
+  'nats://localhost:4222',
+  'tls://nats.example.com:4222',
+  'ws://localhost:80',
+  'wss://nats.example.com:443',
+  'wss://a:1',
+  'tls://a-b.c-d:65535',
+  'tls://xn--bcher-kva.example:4222',
+  'tls://192.0.2.1:4222',
+  'tls://[::1]:4222',
+  'tls://[2001:db8::1]:4222',
+  'tls://[::ffff:7f00:1]:4222',
+  'tls://127.0.0.1:4222',
 ]
 
 const NOT_CANONICAL: [string, string][] = [
@@ -156,20 +178,46 @@ describe('the canonical spelling of what a person wrote', () => {
   test('is a fixed point, and is canonical, for any text', () => {
     const hostish = fc.string({ unit: fc.constantFrom(...'aZ0.-:[]%@/\\ éx_'.split('')), maxLength: 20 })
     fc.assert(
-      fc.property(fc.constantFrom('', 'nats://', 'TLS://', 'ws://', 'wss://'), fc.oneof(hostish, fc.domain(), fc.ipV4Extended(), fc.ipV6().map((ip) => `[${ip}]`)), (scheme, host) => {
-        const url = canonicalServerUrl(scheme + host)
-        if (url === null) return
-        assert.equal(parseServerUrl(url), url)
-        assert.equal(canonicalServerUrl(url), url)
-      }),
+      fc.property(
+        fc.constantFrom('', 'nats://', 'TLS://', 'ws://', 'wss://'),
+        fc.oneof(
+          hostish,
+          fc.domain(),
+          fc.ipV4Extended(),
+          fc.ipV6().map((ip) => `[${ip}]`),
+        ),
+        (scheme, host) => {
+          const url = canonicalServerUrl(scheme + host)
+          if (url === null) return
+          assert.equal(parseServerUrl(url), url)
+          assert.equal(canonicalServerUrl(url), url)
+        },
+      ),
       { numRuns: 5000 },
     )
   })
 })
 
 test('only addresses of this very machine are loopback', () => {
-  for (const host of ['localhost', '127.0.0.1', '127.255.1.2', '::1', '[::1]', '::ffff:127.0.0.1']) assert.equal(isLoopbackHost(host), true, host)
-  const others = ['', '0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '127.0.0.1.example.com', 'localhost.example.com', 'notlocalhost', 'LOCALHOST', '127.1', '1127.0.0.1', '127.0.0.1:4222', '::ffff:10.0.0.1', '::12', 'fe80::1']
+  for (const host of ['localhost', '127.0.0.1', '127.255.1.2', '::1', '[::1]', '::ffff:127.0.0.1'])
+    assert.equal(isLoopbackHost(host), true, host)
+  const others = [
+    '',
+    '0.0.0.0',
+    '::',
+    '128.0.0.1',
+    '10.0.0.1',
+    '127.0.0.1.example.com',
+    'localhost.example.com',
+    'notlocalhost',
+    'LOCALHOST',
+    '127.1',
+    '1127.0.0.1',
+    '127.0.0.1:4222',
+    '::ffff:10.0.0.1',
+    '::12',
+    'fe80::1',
+  ]
   for (const host of others) assert.equal(isLoopbackHost(host), false, host)
 })
 

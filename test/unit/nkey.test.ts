@@ -53,7 +53,7 @@ describe('the nkey codec and nkeys.js', () => {
     assert.ok(decodeSeed('X', new TextDecoder().decode(pair.getSeed())))
   })
 
-  test('make the same signatures, and verify each other\'s', () => {
+  test("make the same signatures, and verify each other's", () => {
     const pair = createUser()
     const key = ed25519PrivateKey(decodeSeed('U', new TextDecoder().decode(pair.getSeed())) as Uint8Array)
     const publicKey = ed25519PublicKey(decodePublicNkey('U', pair.getPublicKey()) as Uint8Array)
@@ -72,7 +72,10 @@ function concatByte(message: Uint8Array): Uint8Array {
 }
 
 describe('a public nkey', () => {
-  const text = encodePublicNkey('U', new Uint8Array(32).map((_, i) => i * 7))
+  const text = encodePublicNkey(
+    'U',
+    new Uint8Array(32).map((_, i) => i * 7),
+  )
 
   test('of another kind is not one', () => {
     for (const kind of ALL_KINDS) {
@@ -97,7 +100,22 @@ describe('a public nkey', () => {
   })
 
   test('in lower case, padded, shortened, lengthened or with foreign characters is not one', () => {
-    const bad = ['', 'U', text.toLowerCase(), `${text}=`, ` ${text}`, `${text} `, text.slice(0, -1), `${text}A`, `U1${text.slice(2)}`, `U0${text.slice(2)}`, `Ué${text.slice(2)}`, `U😀${text.slice(3)}`, 'U'.repeat(56), '\0'.repeat(56)]
+    const bad = [
+      '',
+      'U',
+      text.toLowerCase(),
+      `${text}=`,
+      ` ${text}`,
+      `${text} `,
+      text.slice(0, -1),
+      `${text}A`,
+      `U1${text.slice(2)}`,
+      `U0${text.slice(2)}`,
+      `Ué${text.slice(2)}`,
+      `U😀${text.slice(3)}`,
+      'U'.repeat(56),
+      '\0'.repeat(56),
+    ]
     for (const candidate of bad) assert.equal(decodePublicNkey('U', candidate), null, candidate)
   })
 

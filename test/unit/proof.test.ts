@@ -15,7 +15,10 @@ const nkey = encodePublicNkey('U', ed25519RawPublic(pair.privateKey))
 const serverNkey = encodePublicNkey('N', randomBytes(32))
 const resume = bytes(64)
 const assertion = {
-  id: bytes(16), rawId: bytes(16), type: 'public-key', clientExtensionResults: {},
+  id: bytes(16),
+  rawId: bytes(16),
+  type: 'public-key',
+  clientExtensionResults: {},
   response: { clientDataJSON: bytes(120), authenticatorData: bytes(37), signature: bytes(71) },
 }
 
@@ -114,7 +117,10 @@ describe('sig is refused as sig_malformed', () => {
     ['a __proto__ member', sigOfText(`{"v":1,"url":"${url}","resume":"${resume}","__proto__":{}}`)],
     ['a repeated member', sigOfText(`{"v":1,"url":"${url}","resume":"${resume}","resume":"${resume}"}`)],
     ['a repeated member written with an escape', sigOfText(`{"v":1,"url":"${url}","resume":"${resume}","\\u0072esume":"${resume}"}`)],
-    ['a repeated member deep inside', sigOfText(JSON.stringify(proof).replace('"clientExtensionResults":{}', '"clientExtensionResults":{"a":1,"a":2}'))],
+    [
+      'a repeated member deep inside',
+      sigOfText(JSON.stringify(proof).replace('"clientExtensionResults":{}', '"clientExtensionResults":{"a":1,"a":2}')),
+    ],
     ['nesting too deep', sigOf({ ...proof, assertion: { ...assertion, clientExtensionResults: [[[[[[]]]]]] } })],
     ['only nesting', sigOfText('['.repeat(6000) + ']'.repeat(6000))],
     ['plain without resume', sigOf({ ...proof, plain: true })],
@@ -148,9 +154,18 @@ describe('sig is refused as sig_oversized', () => {
   const cases: [string, string][] = [
     ['over 16 KiB', 'A'.repeat(16 * 1024 + 1)],
     ['over 16 KiB of anything', '{'.repeat(200_000)],
-    ['with client data over 4 KiB', sigOf({ v: 1, url, assertion: { ...assertion, response: { ...assertion.response, clientDataJSON: bytes(4097) } } })],
-    ['with authenticator data over 2 KiB', sigOf({ v: 1, url, assertion: { ...assertion, response: { ...assertion.response, authenticatorData: bytes(2049) } } })],
-    ['with an endorsing signature over 5 KiB', sigOf({ v: 1, url, resume, assertion: { ...assertion, response: { ...assertion.response, signature: bytes(5121) } } })],
+    [
+      'with client data over 4 KiB',
+      sigOf({ v: 1, url, assertion: { ...assertion, response: { ...assertion.response, clientDataJSON: bytes(4097) } } }),
+    ],
+    [
+      'with authenticator data over 2 KiB',
+      sigOf({ v: 1, url, assertion: { ...assertion, response: { ...assertion.response, authenticatorData: bytes(2049) } } }),
+    ],
+    [
+      'with an endorsing signature over 5 KiB',
+      sigOf({ v: 1, url, resume, assertion: { ...assertion, response: { ...assertion.response, signature: bytes(5121) } } }),
+    ],
   ]
   for (const [what, sig] of cases) {
     test(what, () => assert.deepEqual(readOffer({ sig, nkey }), { ok: false, denial: 'sig_oversized' }))
@@ -171,13 +186,23 @@ describe('an nkey that is none is refused as nkey_malformed', () => {
     })
   }
   test('in a proof, where it may be absent', () => {
-    for (const bad of notNkeys) assert.deepEqual(readOffer({ sig: sigOf({ v: 1, url, assertion }), nkey: bad }), { ok: false, denial: 'nkey_malformed' })
+    for (const bad of notNkeys)
+      assert.deepEqual(readOffer({ sig: sigOf({ v: 1, url, assertion }), nkey: bad }), { ok: false, denial: 'nkey_malformed' })
   })
 })
 
 describe('random and mutated input', () => {
-  const members = fc.dictionary(fc.constantFrom('v', 'url', 'assertion', 'resume', 'plain', '__proto__', 'x'), fc.oneof(fc.constantFrom<unknown>(1, url, resume, true, assertion), fc.jsonValue()))
-  const forms = [sigOf({ v: 1, url, assertion }), sigOf({ v: 1, url, assertion, resume }), sigOf({ v: 1, url, assertion, resume, plain: true }), sigOf({ v: 1, url, resume }), resume]
+  const members = fc.dictionary(
+    fc.constantFrom('v', 'url', 'assertion', 'resume', 'plain', '__proto__', 'x'),
+    fc.oneof(fc.constantFrom<unknown>(1, url, resume, true, assertion), fc.jsonValue()),
+  )
+  const forms = [
+    sigOf({ v: 1, url, assertion }),
+    sigOf({ v: 1, url, assertion, resume }),
+    sigOf({ v: 1, url, assertion, resume, plain: true }),
+    sigOf({ v: 1, url, resume }),
+    resume,
+  ]
 
   // An offer is read, never believed: what comes out must be of one of the four forms with every part well-formed.
   function checkOutcome(sig: string, key: string): void {
@@ -194,7 +219,10 @@ describe('random and mutated input', () => {
   }
 
   test('never throws on 20,000 random texts', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), fc.constantFrom('', nkey, 'x'), checkOutcome), { numRuns: 20_000 })
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), fc.constantFrom('', nkey, 'x'), checkOutcome),
+      { numRuns: 20_000 },
+    )
   })
 
   test('never throws on 20,000 random member sets', () => {
@@ -205,7 +233,13 @@ describe('random and mutated input', () => {
   })
 
   test('never throws on 20,000 forms with bytes changed, cut or added', () => {
-    const mutation = fc.record({ form: fc.constantFrom(...forms), at: fc.nat(), drop: fc.nat(4), insert: fc.uint8Array({ maxLength: 4 }), inside: fc.boolean() })
+    const mutation = fc.record({
+      form: fc.constantFrom(...forms),
+      at: fc.nat(),
+      drop: fc.nat(4),
+      insert: fc.uint8Array({ maxLength: 4 }),
+      inside: fc.boolean(),
+    })
     fc.assert(
       fc.property(mutation, ({ form, at, drop, insert, inside }) => {
         const raw = inside ? Buffer.from(form, 'base64url') : Buffer.from(form, 'latin1')

@@ -3,8 +3,8 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { isoCBOR } from '@simplewebauthn/server/helpers'
 import { createRegistration, generateFileKey } from '../../src/client/software-authenticator.ts'
-import { type RegistrationCheck, REGISTRATION_CHECKS, verifyMachineRegistration } from '../../src/core/registration.ts'
 import { MACHINE_ORIGIN } from '../../src/core/protocol.ts'
+import { REGISTRATION_CHECKS, type RegistrationCheck, verifyMachineRegistration } from '../../src/core/registration.ts'
 import { b64u, FLAGS, type TestAlg, testAssertion, testKey } from '../support/test-authenticator.ts'
 import { MACHINE_FLAGS, type RegistrationInput, testRegistration } from '../support/test-registration.ts'
 
@@ -26,7 +26,8 @@ async function checkOf(value: unknown, wanted = expected): Promise<RegistrationC
   return verified.ok ? 'accepted' : verified.check
 }
 
-const denies = async (check: RegistrationCheck, change: Partial<RegistrationInput>) => assert.equal(await checkOf(registration(change)), check)
+const denies = async (check: RegistrationCheck, change: Partial<RegistrationInput>) =>
+  assert.equal(await checkOf(registration(change)), check)
 
 describe('a machine registration', () => {
   for (const alg of [-7, -8, -257] as const satisfies TestAlg[]) {
@@ -37,8 +38,13 @@ describe('a machine registration', () => {
       assert.deepEqual(
         { ...verified.value, publicKey: b64u(verified.value.publicKey) },
         {
-          id: credentialId, publicKey: b64u(own.cose), signCount: 7, backupEligible: true, backupState: false,
-          aaguid: '00000000-0000-0000-0000-000000000000', transports: [],
+          id: credentialId,
+          publicKey: b64u(own.cose),
+          signCount: 7,
+          backupEligible: true,
+          backupState: false,
+          aaguid: '00000000-0000-0000-0000-000000000000',
+          transports: [],
         },
       )
     })
@@ -60,7 +66,7 @@ describe('a machine registration', () => {
 
 describe('the shape of a registration response', () => {
   const cases: Record<string, unknown> = {
-    'null': null,
+    null: null,
     'a list': [],
     'a text': 'registration',
     'an assertion': testAssertion({ key, credentialId, challenge, rpId, origin: MACHINE_ORIGIN, flags: FLAGS.BE }),
@@ -88,14 +94,22 @@ describe('the shape of a registration response', () => {
 
 describe('client data of a registration', () => {
   test('is refused when it is not one unambiguous object', async () => {
-    for (const clientDataText of ['', '[]', 'null', '{', '{"type":"webauthn.create","type":"webauthn.create"}', `${'{"a":'.repeat(20)}1${'}'.repeat(20)}`]) {
+    for (const clientDataText of [
+      '',
+      '[]',
+      'null',
+      '{',
+      '{"type":"webauthn.create","type":"webauthn.create"}',
+      `${'{"a":'.repeat(20)}1${'}'.repeat(20)}`,
+    ]) {
       await denies('client_data_malformed', { clientDataText })
     }
     await denies('client_data_malformed', { inner: { clientDataJSON: b64u(new Uint8Array([0x7b, 0xff, 0x7d])) } })
   })
   test('is refused when it is of an assertion', () => denies('type_mismatch', { clientData: { type: 'webauthn.get' } }))
   test('is refused with the challenge of another ceremony', () => denies('challenge_mismatch', { challenge: randomBytes(32) }))
-  test('is refused with the challenge in another spelling', () => denies('challenge_mismatch', { clientData: { challenge: `${b64u(challenge)}=` } }))
+  test('is refused with the challenge in another spelling', () =>
+    denies('challenge_mismatch', { clientData: { challenge: `${b64u(challenge)}=` } }))
   test('is refused without a challenge', () => denies('challenge_mismatch', { clientData: { challenge: undefined } }))
   for (const origin of ['https://machines.nats.test', 'nats-webauthn://machine/', 'NATS-WEBAUTHN://machine', 'null', '']) {
     test(`is refused with the origin "${origin}"`, () => denies('origin_mismatch', { origin }))
@@ -114,8 +128,18 @@ describe('the attestation object', () => {
     'is truncated': (object) => object.subarray(0, object.length - 1),
     'has a byte after it': (object) => Buffer.concat([object, Buffer.from([0])]),
     'has a member more': (object) => Buffer.concat([Buffer.from([0xa4]), object.subarray(1), Buffer.from([0x61, 0x78, 0x01])]),
-    'has a member twice': (object) => Buffer.concat([Buffer.from([0xa4]), object.subarray(1), Buffer.from([0x63, 0x66, 0x6d, 0x74, 0x61, 0x78])]),
-    'has no authData': () => new Uint8Array(isoCBOR.encode(new Map<string, never>([['fmt', 'packed' as never], ['attStmt', new Map() as never], ['x', 1 as never]]))),
+    'has a member twice': (object) =>
+      Buffer.concat([Buffer.from([0xa4]), object.subarray(1), Buffer.from([0x63, 0x66, 0x6d, 0x74, 0x61, 0x78])]),
+    'has no authData': () =>
+      new Uint8Array(
+        isoCBOR.encode(
+          new Map<string, never>([
+            ['fmt', 'packed' as never],
+            ['attStmt', new Map() as never],
+            ['x', 1 as never],
+          ]),
+        ),
+      ),
     'claims more bytes than there are': () => new Uint8Array([0xa1, 0x63, 0x66, 0x6d, 0x74, 0x5a, 0xff, 0xff, 0xff, 0xff]),
     'claims more members than there are': () => new Uint8Array([0xba, 0xff, 0xff, 0xff, 0xff]),
     'nests without end': () => new Uint8Array(4000).fill(0x81),
@@ -144,7 +168,7 @@ describe('authenticator data of a registration', () => {
   const flags: Record<string, number> = {
     'that a user was present': MACHINE_FLAGS | FLAGS.UP,
     'that a user was verified': MACHINE_FLAGS | FLAGS.UV,
-    'both': MACHINE_FLAGS | FLAGS.UP | FLAGS.UV,
+    both: MACHINE_FLAGS | FLAGS.UP | FLAGS.UV,
     'that the key is backed up': MACHINE_FLAGS | FLAGS.BS,
     'that the key cannot be copied': FLAGS.AT,
     'a reserved bit': MACHINE_FLAGS | 0x02,
@@ -156,7 +180,8 @@ describe('authenticator data of a registration', () => {
   }
   test('is refused with bytes after the key', () => denies('authenticator_data_malformed', { extra: new Uint8Array([0]) }))
   test('is refused with extensions that no flag announces', () => denies('authenticator_data_malformed', { extra: new Uint8Array([0xa0]) }))
-  test('is refused when it names another credential id than the response', () => denies('credential_id_mismatch', { innerId: b64u(randomBytes(32)) }))
+  test('is refused when it names another credential id than the response', () =>
+    denies('credential_id_mismatch', { innerId: b64u(randomBytes(32)) }))
   test('is refused when it is too short', async () => {
     for (const length of [0, 36, 37, 54, 55, 70]) {
       const attestation = (object: Uint8Array) => {
@@ -183,8 +208,10 @@ describe('the key of a registration', () => {
     await denies('algorithm_refused', { cose: coseOf([1, 3], [3, -7], [-1, x], [-2, y]) })
     await denies('algorithm_refused', { cose: coseOf([1, 1], [3, -7], [-1, 6], [-2, x]) })
   })
-  test('is refused when the curve does not fit the algorithm', () => denies('algorithm_refused', { cose: coseOf([1, 2], [3, -7], [-1, 2], [-2, x], [-3, y]) }))
-  test('is refused when its point is not on the curve', () => denies('algorithm_refused', { cose: coseOf([1, 2], [3, -7], [-1, 1], [-2, x], [-3, x]) }))
+  test('is refused when the curve does not fit the algorithm', () =>
+    denies('algorithm_refused', { cose: coseOf([1, 2], [3, -7], [-1, 2], [-2, x], [-3, y]) }))
+  test('is refused when its point is not on the curve', () =>
+    denies('algorithm_refused', { cose: coseOf([1, 2], [3, -7], [-1, 1], [-2, x], [-3, x]) }))
   test('is refused with SHA-1', () => denies('algorithm_refused', { cose: coseOf([1, 3], [3, -65535], [-1, x], [-2, y]) }))
   test('is refused as RSA of less than 2048 bits', async () => {
     const { n, e } = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' })
@@ -199,20 +226,59 @@ describe('the attestation statement', () => {
     test(`"${fmt}" is refused`, () => denies('attestation_refused', { fmt }))
   }
   test('with certificates is refused: nobody vouches for them', () =>
-    denies('attestation_refused', { statement: (sig) => new Map<string, unknown>([['alg', -7], ['sig', sig], ['x5c', [new Uint8Array([0x30])]]]) }))
+    denies('attestation_refused', {
+      statement: (sig) =>
+        new Map<string, unknown>([
+          ['alg', -7],
+          ['sig', sig],
+          ['x5c', [new Uint8Array([0x30])]],
+        ]),
+    }))
   test('with an ECDAA key is refused', () =>
-    denies('attestation_refused', { statement: (sig) => new Map<string, unknown>([['alg', -7], ['sig', sig], ['ecdaaKeyId', new Uint8Array(4)]]) }))
+    denies('attestation_refused', {
+      statement: (sig) =>
+        new Map<string, unknown>([
+          ['alg', -7],
+          ['sig', sig],
+          ['ecdaaKeyId', new Uint8Array(4)],
+        ]),
+    }))
   test('of another algorithm than the key is refused', () =>
-    denies('attestation_refused', { statement: (sig) => new Map<string, unknown>([['alg', -8], ['sig', sig]]) }))
-  test('without a signature is refused', () => denies('attestation_refused', { statement: () => new Map<string, unknown>([['alg', -7], ['x', 1]]) }))
+    denies('attestation_refused', {
+      statement: (sig) =>
+        new Map<string, unknown>([
+          ['alg', -8],
+          ['sig', sig],
+        ]),
+    }))
+  test('without a signature is refused', () =>
+    denies('attestation_refused', {
+      statement: () =>
+        new Map<string, unknown>([
+          ['alg', -7],
+          ['x', 1],
+        ]),
+    }))
   test('with a signature by another key is refused', async () => {
     const other = testKey(-7)
     await denies('signature_invalid', { key: other, cose: key.cose })
   })
   test('with a signature in another encoding is refused', () =>
-    denies('signature_invalid', { statement: (sig) => new Map<string, unknown>([['alg', -7], ['sig', new Uint8Array([...sig, 0])]]) }))
+    denies('signature_invalid', {
+      statement: (sig) =>
+        new Map<string, unknown>([
+          ['alg', -7],
+          ['sig', new Uint8Array([...sig, 0])],
+        ]),
+    }))
   test('with an empty signature is refused', () =>
-    denies('signature_invalid', { statement: () => new Map<string, unknown>([['alg', -7], ['sig', new Uint8Array()]]) }))
+    denies('signature_invalid', {
+      statement: () =>
+        new Map<string, unknown>([
+          ['alg', -7],
+          ['sig', new Uint8Array()],
+        ]),
+    }))
 })
 
 test('every check of the registry was seen to refuse something', () => {

@@ -17,16 +17,39 @@ function entry(text: string, pin: Partial<AllowedUrl> = {}): AllowedUrl {
 
 function rules(changes: Partial<Rules> = {}): Rules {
   return {
-    urls: [entry('tls://nats.example.com:4222')], person: null, machine: { rpId: 'machines.example.org' }, serverIds: null, algorithms: [-7],
-    rolesMaxAgeSeconds: 86_400, leewaySeconds: 5, behindProxy: false, tlsTerminatedUpstream: false,
-    dangerouslyAllowPlaintextUrls: false, dangerouslyAllowPlainSessionsWithoutTls: false, ...changes,
+    urls: [entry('tls://nats.example.com:4222')],
+    person: null,
+    machine: { rpId: 'machines.example.org' },
+    serverIds: null,
+    algorithms: [-7],
+    rolesMaxAgeSeconds: 86_400,
+    leewaySeconds: 5,
+    behindProxy: false,
+    tlsTerminatedUpstream: false,
+    dangerouslyAllowPlaintextUrls: false,
+    dangerouslyAllowPlainSessionsWithoutTls: false,
+    ...changes,
   }
 }
 
 function request(changes: Partial<AuthorizationRequest> = {}): AuthorizationRequest {
   return {
-    serverId: 'N' as ServerId, serverName: 'nats-1', cluster: 'east', sealedFor: null, userNkey: 'U' as UserNkey, clientId: 1, clientHost: '192.0.2.7',
-    clientName: '', clientType: 'nats', nonce: 'n', sig: '', nkey: '', tls: true, iat: 0, exp: 5, ...changes,
+    serverId: 'N' as ServerId,
+    serverName: 'nats-1',
+    cluster: 'east',
+    sealedFor: null,
+    userNkey: 'U' as UserNkey,
+    clientId: 1,
+    clientHost: '192.0.2.7',
+    clientName: '',
+    clientType: 'nats',
+    nonce: 'n',
+    sig: '',
+    nkey: '',
+    tls: true,
+    iat: 0,
+    exp: 5,
+    ...changes,
   }
 }
 
@@ -41,7 +64,16 @@ describe('the signed address', () => {
   })
 
   test('is url_not_allowed in any other spelling or place', () => {
-    const others = ['wss://nats.example.com:4222', 'nats://nats.example.com:4222', 'tls://nats.example.com:4223', 'tls://evil.example:4222', 'tls://example.com:4222', 'tls://a.nats.example.com:4222', 'tls://nats.example.co:4222', 'tls://192.0.2.1:4222']
+    const others = [
+      'wss://nats.example.com:4222',
+      'nats://nats.example.com:4222',
+      'tls://nats.example.com:4223',
+      'tls://evil.example:4222',
+      'tls://example.com:4222',
+      'tls://a.nats.example.com:4222',
+      'tls://nats.example.co:4222',
+      'tls://192.0.2.1:4222',
+    ]
     for (const text of others) assert.equal(reason(text), 'url_not_allowed')
     assert.equal(reason('tls://nats.example.com:4222', { by: rules({ urls: [] }) }), 'url_not_allowed')
   })
@@ -75,7 +107,13 @@ describe('the signed address', () => {
 })
 
 describe('an address without TLS', () => {
-  const urls = [entry('nats://localhost:4222'), entry('ws://127.0.0.1:8080'), entry('nats://[::1]:4222'), entry('nats://nats.example.com:4222'), entry('ws://nats.example.com:80')]
+  const urls = [
+    entry('nats://localhost:4222'),
+    entry('ws://127.0.0.1:8080'),
+    entry('nats://[::1]:4222'),
+    entry('nats://nats.example.com:4222'),
+    entry('ws://nats.example.com:80'),
+  ]
   const local = request({ clientHost: '127.0.0.1', tls: false })
 
   test('is accepted on loopback', () => {
@@ -119,7 +157,7 @@ describe('a plain session', () => {
     assert.equal(may({ tls: false, clientHost: '' }), false)
   })
 
-  test('behind a proxy needs the deployment\'s word that the client\'s side is TLS', () => {
+  test("behind a proxy needs the deployment's word that the client's side is TLS", () => {
     for (const seen of [{ tls: true }, { tls: false, clientHost: '127.0.0.1' }]) {
       assert.equal(may(seen, { behindProxy: true }), false)
       assert.equal(may(seen, { behindProxy: true, tlsTerminatedUpstream: true }), true)

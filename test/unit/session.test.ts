@@ -26,7 +26,7 @@ const bound = key.sign(resumeMessage(sha256, { nonce, url, nkey }))
 const plain = key.sign(utf8(nonce))
 
 describe('a bound resume', () => {
-  test('is the nkey\'s signature over nonce, URL and nkey', () => {
+  test("is the nkey's signature over nonce, URL and nkey", () => {
     assert.equal(verifyBoundResume({ nkey, nonce, url, signature: bound }), true)
   })
 
@@ -55,7 +55,8 @@ describe('a bound resume', () => {
   })
 
   test('of another length is none', () => {
-    for (const length of [0, 1, 63, 65, 128]) assert.equal(verifyBoundResume({ nkey, nonce, url, signature: new Uint8Array(length) }), false)
+    for (const length of [0, 1, 63, 65, 128])
+      assert.equal(verifyBoundResume({ nkey, nonce, url, signature: new Uint8Array(length) }), false)
   })
 
   test('can never be obtained as the signature of a nonce: no text begins with 0xFF', () => {
@@ -93,8 +94,17 @@ describe('a plain resume', () => {
 describe('the state of a session', () => {
   const now = new Date('2026-11-22T10:00:00Z')
   const session: SessionRecord = {
-    v: 1, nkey, credential: 'c'.repeat(43) as CredentialKey, handle: 'orders' as Handle, class: 'machine', plain: false, userVerified: false,
-    createdAt: now.getTime() - 1000, expiresAt: now.getTime() + 1, state: 'active', endedAt: null,
+    v: 1,
+    nkey,
+    credential: 'c'.repeat(43) as CredentialKey,
+    handle: 'orders' as Handle,
+    class: 'machine',
+    plain: false,
+    userVerified: false,
+    createdAt: now.getTime() - 1000,
+    expiresAt: now.getTime() + 1,
+    state: 'active',
+    endedAt: null,
   }
   const reason = (record: SessionRecord | null) => {
     const checked = checkSessionState(record, now)

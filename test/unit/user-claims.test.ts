@@ -18,7 +18,7 @@ function claims(permissions: Partial<Permissions>) {
 }
 
 describe('the user JWT claims', () => {
-  test('name the connection\'s user nkey, the account, the handle and the audit record', () => {
+  test("name the connection's user nkey, the account, the handle and the audit record", () => {
     const { sub, aud, name, jti, iat, exp, nats } = claims({})
     assert.deepEqual({ sub, aud, name, jti, iat, exp }, { sub: userNkey, aud: 'APP', name: 'orders', jti: user.id, iat: 1_000, exp: 1_900 })
     assert.deepEqual({ type: nats.type, version: nats.version }, { type: 'user', version: 2 })
@@ -38,7 +38,11 @@ describe('the user JWT claims', () => {
   })
 
   test('never print an empty list', () => {
-    for (const publish of [{ allow: [], deny: [] }, { allow: ['a'], deny: [] }, { allow: [], deny: ['a'] }]) {
+    for (const publish of [
+      { allow: [], deny: [] },
+      { allow: ['a'], deny: [] },
+      { allow: [], deny: ['a'] },
+    ]) {
       assert.doesNotMatch(JSON.stringify(claims({ publish })), /\[\]/)
     }
   })

@@ -1,0 +1,61 @@
+/** `check`: the configuration and the policy, then everything about the live deployment that can be seen from here. */
+
+import { readFileSync } from 'node:fs'
+import { type Config, dangers, secretProblems } from '../config.ts'
+import { parsePolicy } from '../core/policy-document.ts'
+import { CONFIG_OPTION, type Command, JSON_OPTION } from './command.ts'
+import { configPath, loadConfig } from './config-file.ts'
+import { EXIT } from './exit-codes.ts'
+import { liveChecks } from './live-checks.ts'
+
+/** One thing that was looked at. `passed` null: it could not be looked at from here. */
+export interface CheckResult {
+  name: string
+  passed: boolean | null
+  detail: string
+}
+
+export const check: Command = {
+  name: 'check',
+  summary: 'Check configuration and policy, then the live deployment.',
+  usage: '[--offline] [--json] [-c FILE]',
+  examples: ['nats-webauthn check', 'nats-webauthn check --offline -c staging.yaml'],
+  options: { offline: { type: 'boolean', help: 'Only the files, without nats-server.' }, ...CONFIG_OPTION, ...JSON_OPTION },
+  positionals: { min: 0, max: 0 },
+  async run(input, io) {
+    let failed = false
+    const tell = (result: CheckResult) => {
+      if (result.passed === false) failed = true
+      const { name, passed, detail } = result
+      io.out(input.flag('json') ? JSON.stringify(result) : `${passed === null ? '–' : passed ? '✓' : '✗'} ${name}: ${detail}`)
+    }
+    // What is wrong with the configuration itself ends here, with 78.
+    const config = loadConfig(input, io)
+    tell({ name: 'configuration', passed: true, detail: configPath(input, io) })
+    for (const danger of dangers(config)) io.say(`warning: ${danger}`)
+    const problems = secretProblems(config)
+    for (const problem of problems) tell({ name: 'secret files', passed: false, detail: problem })
+    if (problems.length === 0) tell({ name: 'secret files', passed: true, detail: 'all there, and for their owner alone' })
+    tell(checkPolicy(config))
+    if (input.flag('offline') || problems.length > 0) return failed ? EXIT.refused : EXIT.ok
+    for await (const result of liveChecks(config)) tell(result)
+    return failed ? EXIT.refused : EXIT.ok
+  },
+}
+
+function checkPolicy({ policyFile, accounts }: Config): CheckResult {
+  let text: string
+  try {
+    text = readFileSync(policyFile, 'utf8')
+  } catch {
+    return { name: 'policy', passed: false, detail: `${policyFile} cannot be read` }
+  }
+  const parsed = parsePolicy(text, { targetAccounts: accounts.targets, reservedAccounts: [accounts.auth, accounts.audit, accounts.system] })
+  if (!parsed.ok)
+    return {
+      name: 'policy',
+      passed: false,
+      detail: parsed.issues.map(({ line, message }) => `${policyFile}:${line}: ${message}`).join('; '),
+    }
+  return { name: 'policy', passed: true, detail: `${parsed.policy.roles.size} roles, ${parsed.warnings.length} warnings` }
+}

@@ -1,0 +1,255 @@
+/**
+ * The verifier, put together: what is read from the configuration, what is connected to what, what happens when it
+ * begins, is not ready, and ends. Nothing is decided here.
+ */
+import { type Config, ConfigInvalid, dangers, type ListenAddress, secretProblems } from './config.ts'
+import { type AdminApi, serveAdminApi } from './nats/admin.ts'
+import type { AuthCallout } from './nats/auth-callout.ts'
+import { createKicker, type Kicker } from './nats/kicker.ts'
+import { openStores, type Stores } from './nats/stores.ts'
+import { createSystem } from './nats/system.ts'
+import { createLogger, type Logger } from './observability/logger.ts'
+import { createMetrics } from './observability/metrics.ts'
+import type { OperationsListener } from './observability/operations.ts'
+import { inTime, untilThere } from './patience.ts'
+import type { PolicyFile } from './policy/policy-file.ts'
+import { type Readiness, watchReadiness } from './readiness.ts'
+import { type Links, openLinks } from './verifier-links.ts'
+import {
+  type Audit,
+  type Enrolment,
+  metricSources,
+  openAudit,
+  openCallout,
+  openEnrolment,
+  openOperations,
+  openPolicy,
+  type Parts,
+} from './verifier-parts.ts'
+import { type VerifierRecords, verifierRecords } from './verifier-records.ts'
+import { VERSION } from './version.ts'
+
+export interface Verifier {
+  isReady(): boolean
+  /** Where /metrics, /livez and /readyz are. */
+  operations: ListenAddress
+  /** Where machines enrol, or null. */
+  enrolment: ListenAddress | null
+  /** Reads the policy file now, as SIGHUP does. */
+  reloadPolicy(): Promise<void>
+  /** Drains: no request that was taken stays unanswered or unrecorded. */
+  stop(): Promise<void>
+}
+
+const drainMsMax = 10_000
+const kickAgainMs = 6_000
+
+/** Starts a verifier; resolves when it is ready. Throws ConfigInvalid before anything is connected. `log` is stderr by default. */
+export async function startVerifier(
+  config: Config,
+  log: Logger = createLogger({ level: config.logLevel, name: config.nats.name }),
+): Promise<Verifier> {
+  const problems = secretProblems(config)
+  if (problems.length > 0) throw new ConfigInvalid(problems)
+  for (const danger of dangers(config)) log.warn(danger)
+  const parts: Parts = { stores: null, callout: null, links: null, audit: null, readiness: null, records: null }
+  // Undone from the last to the first when the start fails.
+  const started: (() => unknown)[] = []
+  try {
+    return await assemble(config, log, parts, started)
+  } catch (error) {
+    for (const undo of started.toReversed())
+      await Promise.resolve(undo()).catch((cause: unknown) => log.warn({ err: cause }, 'ending a failed start'))
+    throw error
+  }
+}
+
+async function assemble(config: Config, log: Logger, parts: Parts, started: (() => unknown)[]): Promise<Verifier> {
+  const metrics = createMetrics({
+    build: { version: VERSION, revision: process.env['NATS_WEBAUTHN_REVISION'] ?? '' },
+    sources: metricSources(parts),
+  })
+  const policy = await openPolicy(config, { parts, log, metrics })
+  started.push(() => policy.close())
+  // First of all listeners: whoever starts the verifier can see that it lives while it waits for NATS.
+  const operations = await openOperations(config, { parts, log, metrics })
+  started.push(() => operations.close())
+
+  const links = await openLinks(config, log)
+  parts.links = links
+  started.push(() => Promise.all([links.auth.drain(), links.audit.drain(), links.system.drain()]))
+  const audit = await openAudit(config, links, { metrics, log })
+  parts.audit = audit
+  started.push(() => audit.streams.stop())
+  const records = verifierRecords({ lifecycle: audit.lifecycle, name: config.nats.name, policyHash: () => policy.current().hash })
+  parts.records = records
+
+  const stores = await untilThere('opening the buckets', log, () =>
+    openStores(links.auth, {
+      replicas: config.nats.replicas,
+      onReport: (report) => log.warn({ ...report, cause: undefined, err: report.cause }, 'store'),
+    }),
+  )
+  parts.stores = stores
+  started.push(() => stores.stop())
+  await stores.ready()
+  const system = createSystem(links.system)
+  system.onDisconnect((connection) => stores.guard.disconnected(connection))
+  const kicker = createKicker({
+    guard: stores.guard,
+    system,
+    againAfterMs: kickAgainMs,
+    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
+  })
+  started.push(() => kicker.stop())
+
+  const callout = openCallout(config, { links, stores, policy, log, metrics, audit: audit.publisher.audit })
+  parts.callout = callout
+  const enrolment = await openEnrolment(config, { stores, policy, log, lifecycle: audit.lifecycle })
+  started.push(() => enrolment?.app.close())
+  const admin = serveAdminApi({
+    link: links.auth,
+    world: {
+      stores,
+      kicker,
+      lifecycle: audit.lifecycle,
+      policy: policy.current,
+      version: VERSION,
+      enrolmentUrl: config.enrolment?.origin ?? null,
+      isReady: () => parts.readiness?.isReady() ?? false,
+    },
+    onFailure: (cause) => log.error({ err: cause }, 'admin api'),
+  })
+  started.push(() => admin.stop())
+
+  await recordStart(records, { stores, weaknesses: audit.weaknesses })
+  const readiness = await becomeReady({ links, stores, callout, records, log, streams: audit.streams })
+  parts.readiness = readiness
+  let stopping: Promise<void> | null = null
+  return {
+    isReady: readiness.isReady,
+    operations: operations.address,
+    enrolment: enrolment?.address ?? null,
+    reloadPolicy: async () => {
+      const { outcome } = await policy.reload()
+      log.info({ outcome, policy: policy.current().hash.slice(0, 12) }, 'policy read again')
+    },
+    stop: () =>
+      (stopping ??= stop({ readiness, callout, admin, enrolment, kicker, records, audit, policy, stores, links, operations, log })),
+  }
+}
+
+async function recordStart(
+  records: VerifierRecords,
+  { stores, weaknesses }: { stores: Stores; weaknesses: Audit['weaknesses'] },
+): Promise<void> {
+  await records.record({ area: 'verifier', outcome: 'succeeded', reason: 'started' }, 'The verifier started.', {
+    version: VERSION,
+    node: process.version,
+  })
+  await records.record({ area: 'policy', outcome: 'succeeded', reason: 'loaded' }, 'The policy was loaded at the start.')
+  for (const { stream, setting, wanted, live } of weaknesses) {
+    await records.record(
+      { area: 'verifier', outcome: 'failed', reason: 'stream_weaker' },
+      'An audit stream keeps records less safe than wanted.',
+      { stream, setting, wanted, live },
+    )
+  }
+  for (const { bucket, setting, wanted, live } of stores.differences) {
+    await records.record({ area: 'verifier', outcome: 'failed', reason: 'store_weaker' }, 'A bucket is not as wanted.', {
+      bucket,
+      setting,
+      wanted,
+      live,
+    })
+  }
+}
+
+/** Joins the queue group for the first time, and from then on leaves and joins by itself. */
+function becomeReady({
+  links,
+  stores,
+  callout,
+  records,
+  log,
+  streams,
+}: {
+  links: Links
+  stores: Stores
+  callout: AuthCallout
+  records: VerifierRecords
+  log: Logger
+  streams: { there(): boolean }
+}): Promise<Readiness> {
+  return new Promise((resolve) => {
+    const readiness = watchReadiness({
+      checks: {
+        nats_auth: links.auth.isConnected,
+        nats_audit: links.audit.isConnected,
+        nats_system: links.system.isConnected,
+        stores: stores.isHealthy,
+        streams: streams.there,
+      },
+      onChange: async (ready, failing) => {
+        if (ready) {
+          await records.record({ area: 'verifier', outcome: 'succeeded', reason: 'ready' }, 'The verifier takes requests.')
+          await callout.join()
+          log.info('ready')
+          resolve(readiness)
+          return
+        }
+        log.warn({ failing }, 'not ready')
+        await callout.leave()
+        const facts = { failing: failing.join(' ') }
+        await records
+          .record({ area: 'verifier', outcome: 'succeeded', reason: 'not_ready' }, 'The verifier left the queue group.', facts)
+          .catch((cause: unknown) => log.warn({ err: cause }, 'recording that the verifier is not ready'))
+      },
+      onFailure: (cause) => log.error({ err: cause }, 'changing readiness'),
+    })
+    for (const link of Object.values(links)) link.onChange(() => readiness.refresh())
+  })
+}
+
+/** SIGTERM: first nothing new, then everything taken, then what is written about it, then the connections. */
+async function stop(verifier: {
+  readiness: Readiness
+  callout: AuthCallout
+  admin: AdminApi
+  enrolment: Enrolment | null
+  kicker: Kicker
+  records: VerifierRecords
+  audit: Audit
+  policy: PolicyFile
+  stores: Stores
+  links: Links
+  operations: OperationsListener
+  log: Logger
+}): Promise<void> {
+  const { readiness, callout, admin, enrolment, kicker, records, audit, policy, stores, links, operations, log } = verifier
+  const step = async (name: string, work: () => Promise<unknown> | undefined) => {
+    const done = await inTime(Promise.resolve(work()), drainMsMax).catch((cause: unknown) => {
+      log.error({ err: cause, step: name }, 'draining')
+      return true
+    })
+    if (!done) log.error({ step: name }, 'draining takes too long; going on')
+  }
+  log.info('draining')
+  await step('readiness', () => readiness.stop())
+  await step('leave', () => callout.leave())
+  await step('in flight', () => callout.idle())
+  await step('enrolment', () => enrolment?.app.close())
+  await step('admin', () => admin.stop())
+  await step('record', () => records.record({ area: 'verifier', outcome: 'succeeded', reason: 'stopped' }, 'The verifier stopped.'))
+  await step('audit', async () => {
+    const left = await audit.publisher.flush(drainMsMax / 2)
+    if (left.records > 0) log.error(left, 'audit records that could not be sent')
+  })
+  kicker.stop()
+  audit.streams.stop()
+  policy.close()
+  stores.stop()
+  await step('connections', () => Promise.all([links.auth.drain(), links.audit.drain(), links.system.drain()]))
+  await step('operations', () => operations.close())
+  log.info('stopped')
+}

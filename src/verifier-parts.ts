@@ -1,0 +1,247 @@
+/** How each part of the verifier is made from the configuration. Their order is in main.ts. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { systemClock } from './audit/clock.ts'
+import { type AuditPublisher, createAuditPublisher } from './audit/publisher.ts'
+import { jetStreamSink } from './audit/record-sink.ts'
+import { AUDIT_STREAMS, type AuditStreamOptions, ensureStreams, inspectStreams, type StreamWeakness } from './audit/stream.ts'
+import { type Config, ConfigInvalid, type ListenAddress, readSecretFile, readSeed } from './config.ts'
+import type { AuditPort, LifecyclePort } from './core/ports.ts'
+import { createHttpServer, DEFAULT_RATE_LIMITS } from './http/server.ts'
+import { createAnswer, issuerFromSeed } from './nats/answer.ts'
+import { type AuthCallout, createAuthCallout } from './nats/auth-callout.ts'
+import type { Stores } from './nats/stores.ts'
+import { xkeyFromSeed } from './nats/xkey.ts'
+import { type Logger, verdictLine } from './observability/logger.ts'
+import type { MetricSources, Metrics } from './observability/metrics.ts'
+import { createOperationsListener, type OperationsListener } from './observability/operations.ts'
+import { untilThere } from './patience.ts'
+import { type PolicyFile, PolicyInvalid, type PolicyRefusal, watchPolicyFile } from './policy/policy-file.ts'
+import type { Readiness } from './readiness.ts'
+import { type Links, readPem } from './verifier-links.ts'
+import { refusalLines, type VerifierRecords } from './verifier-records.ts'
+import { VERSION } from './version.ts'
+
+const streamCheckMs = 10_000
+
+/** What comes to be while the verifier starts, and is asked about before it is there. */
+export interface Parts {
+  stores: Stores | null
+  callout: AuthCallout | null
+  links: Links | null
+  audit: Audit | null
+  readiness: Readiness | null
+  records: VerifierRecords | null
+}
+
+/** Numbers that are looked up at each scrape; what is not there yet has none. */
+export function metricSources(parts: Parts): MetricSources {
+  const stores = () => there(parts.stores)
+  return {
+    requestsInFlight: () => parts.callout?.inFlight() ?? 0,
+    ready: () => parts.readiness?.isReady() ?? false,
+    credentials: () => stores().credentials.counts(),
+    sessions: () => stores().sessions.counts(new Date()),
+    auditQueue: () => {
+      const backlog = there(parts.audit).publisher.backlog()
+      return {
+        [AUDIT_STREAMS.audit]: backlog[AUDIT_STREAMS.audit].records,
+        [AUDIT_STREAMS.denials]: backlog[AUDIT_STREAMS.denials].records,
+      }
+    },
+    natsConnected: () => ({
+      AUTH: parts.links?.auth.isConnected() ?? false,
+      AUDIT: parts.links?.audit.isConnected() ?? false,
+      SYS: parts.links?.system.isConnected() ?? false,
+    }),
+  }
+}
+
+function there<T>(part: T | null): T {
+  if (part === null) throw new Error('asking a part that is not there yet')
+  return part
+}
+
+/** The operations listener. Throws OperationsConfigError when its files cannot be used. */
+export function openOperations(
+  config: Config,
+  { parts, log, metrics }: { parts: Parts; log: Logger; metrics: Metrics },
+): Promise<OperationsListener> {
+  const { listen, auth, tls } = config.operations
+  return createOperationsListener({
+    listen,
+    auth,
+    tls,
+    metrics,
+    ready: () => parts.readiness?.isReady() ?? false,
+    failed: (cause) => log.error({ err: cause }, 'operations listener'),
+  })
+}
+
+/** The policy, and what is recorded of each change. Throws ConfigInvalid when the first one cannot be used. */
+export async function openPolicy(
+  config: Config,
+  { parts, log, metrics }: { parts: Parts; log: Logger; metrics: Metrics },
+): Promise<PolicyFile> {
+  const { accounts, policyFile: path } = config
+  const refused = async (refusal: PolicyRefusal): Promise<void> => {
+    metrics.policyRejected()
+    for (const line of refusalLines(path, refusal)) log.error(line)
+    await parts.records?.policyRefused(refusal)
+  }
+  try {
+    const policy = await watchPolicyFile({
+      path,
+      targetAccounts: accounts.targets,
+      reservedAccounts: [accounts.auth, accounts.audit, accounts.system],
+      onChange: async (next) => {
+        if (parts.records === null) throw new Error('taking over a policy while the verifier starts')
+        await parts.records.record({ area: 'policy', outcome: 'succeeded', reason: 'loaded' }, 'A new policy is in force.', {
+          next: next.hash,
+          roles: next.roles.size,
+        })
+        metrics.policyLoaded({ hash: next.hash, at: new Date() })
+        log.info({ policy: next.hash.slice(0, 12), roles: next.roles.size }, 'policy loaded')
+      },
+      onRefused: (refusal) => void refused(refusal).catch((cause: unknown) => log.error({ err: cause }, 'recording a refused policy')),
+    })
+    metrics.policyLoaded({ hash: policy.current().hash, at: new Date() })
+    for (const { line, message } of policy.document().warnings) log.warn(`${path}:${line}: ${message}`)
+    return policy
+  } catch (error) {
+    if (error instanceof PolicyInvalid) throw new ConfigInvalid(refusalLines(path, { kind: 'invalid', issues: [...error.issues] }))
+    throw new ConfigInvalid([`${path}: cannot be read`])
+  }
+}
+
+export interface Audit {
+  publisher: AuditPublisher
+  /** Records that are durable, counted and logged. */
+  lifecycle: LifecyclePort
+  /** What the live streams lack. */
+  weaknesses: StreamWeakness[]
+  streams: { there(): boolean; stop(): void }
+}
+
+/** The audit trail; waits for its streams. */
+export async function openAudit(config: Config, links: Links, { metrics, log }: { metrics: Metrics; log: Logger }): Promise<Audit> {
+  const options = auditStreamOptions(config)
+  const connection = links.audit.nats
+  const weaknesses = await untilThere('preparing the audit streams', log, () => ensureStreams(connection, options))
+  const publisher = createAuditPublisher({
+    sink: jetStreamSink(connection),
+    origin: { source: `nats-webauthn/${config.nats.name}`, version: VERSION },
+    clock: systemClock,
+    observer: { published: metrics.auditPublished, coalesced: metrics.auditCoalesced },
+    ackBudgetMs: config.audit.ackBudgetMs,
+  })
+  const lifecycle: LifecyclePort = {
+    record: async (event) => {
+      await publisher.lifecycle.record(event)
+      metrics.lifecycle(event)
+      log.info(
+        { area: event.area, outcome: event.outcome, reason: event.reason, actor: event.actor.name, target: event.target.id },
+        'record',
+      )
+    },
+  }
+  let there = true
+  const look = async () => {
+    try {
+      there = (await inspectStreams(connection, options)).every(({ setting }) => setting !== 'stream')
+    } catch {
+      there = false
+    }
+  }
+  const timer = setInterval(() => void look(), streamCheckMs)
+  return { publisher, lifecycle, weaknesses, streams: { there: () => there, stop: () => clearInterval(timer) } }
+}
+
+/** The audit streams that the configuration asks for. */
+export function auditStreamOptions({ audit }: Config): AuditStreamOptions {
+  return {
+    replicas: audit.replicas,
+    maxBytes: { [AUDIT_STREAMS.audit]: audit.maxBytes, [AUDIT_STREAMS.denials]: audit.denialsMaxBytes },
+    maxAgeDays: audit.maxAgeDays,
+  }
+}
+
+/** The callout, which has not joined the queue group yet. */
+export function openCallout(
+  config: Config,
+  {
+    links,
+    stores,
+    policy,
+    log,
+    metrics,
+    audit,
+  }: {
+    links: Links
+    stores: Stores
+    policy: PolicyFile
+    log: Logger
+    metrics: Metrics
+    audit: AuditPort
+  },
+): AuthCallout {
+  const { issuerSeedFile, xkeySeedFile, inFlightMax, queueMax } = config.callout
+  const xkey = xkeySeedFile === null ? null : xkeyFromSeed(readSeed(xkeySeedFile, 'X'))
+  const answer = createAnswer({ issuer: issuerFromSeed(readSeed(issuerSeedFile, 'A')), xkey, now: () => new Date() })
+  const { credentials, sessions, identities, guard } = stores
+  return createAuthCallout({
+    connection: links.auth.nats,
+    journey: { rules: config.rules, xkey, world: { credentials, sessions, identities, guard, audit, answer, policy: policy.current } },
+    observer: {
+      verdict: (event) => {
+        metrics.verdict(event)
+        verdictLine(log, event)
+      },
+      stage: metrics.stage,
+      // One that found no room is a verdict, `overloaded`, and counted as such.
+      shed: (why) => {
+        if (why === 'deadline') metrics.shed()
+      },
+      failed: (cause, id) => log.error({ id, err: cause }, 'deciding a request'),
+    },
+    inFlightMax,
+    queueMax,
+    version: VERSION,
+  })
+}
+
+export interface Enrolment {
+  app: FastifyInstance
+  address: ListenAddress
+}
+
+/** The HTTP listener of enrolments, or null where the configuration has none. */
+export async function openEnrolment(
+  config: Config,
+  { stores, policy, log, lifecycle }: { stores: Stores; policy: PolicyFile; log: Logger; lifecycle: LifecyclePort },
+): Promise<Enrolment | null> {
+  const { enrolment, rules } = config
+  if (enrolment === null) return null
+  const { listen, origin, tls, trustedProxies } = enrolment
+  const app = createHttpServer({
+    rules,
+    origin,
+    urls: rules.urls.map(({ url }) => url),
+    tickets: stores.tickets,
+    ceremonies: stores.ceremonies,
+    credentials: stores.credentials.records,
+    identities: stores.identities,
+    lifecycle,
+    policyHash: () => policy.current().hash,
+    logger: log,
+    tls: tls === null ? null : { cert: readPem(tls.certFile), key: readSecretFile(tls.keyFile) },
+    trustProxy: trustedProxies.length === 0 ? false : trustedProxies,
+    rateLimits: DEFAULT_RATE_LIMITS,
+    now: () => new Date(),
+    random: (bytes) => randomBytes(bytes),
+    uuid: () => randomUUID(),
+  })
+  await app.listen(listen)
+  const address = app.server.address()
+  return { app, address: typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : listen }
+}

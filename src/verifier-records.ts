@@ -1,0 +1,50 @@
+/** The verifier's records about itself: its start and end, its readiness, its policy. */
+import { randomUUID } from 'node:crypto'
+import type { LifecycleCode, LifecycleEvent } from './core/audit-event.ts'
+import type { LifecyclePort } from './core/ports.ts'
+import type { PolicyRefusal } from './policy/policy-file.ts'
+
+type OwnCode = Extract<LifecycleCode, { area: 'verifier' | 'policy' }>
+
+/** Records that the verifier itself makes. Each throws AuditUnavailable. */
+export interface VerifierRecords {
+  record(code: OwnCode, detail: string, facts?: LifecycleEvent['facts']): Promise<void>
+  policyRefused(refusal: PolicyRefusal): Promise<void>
+}
+
+/** `policyHash`: of the policy in force. */
+export function verifierRecords(options: { lifecycle: LifecyclePort; name: string; policyHash(): string }): VerifierRecords {
+  const { lifecycle, name, policyHash } = options
+  const record = (code: OwnCode, detail: string, facts: LifecycleEvent['facts'] = {}) =>
+    lifecycle.record({
+      ...code,
+      id: randomUUID(),
+      at: Date.now(),
+      actor: { kind: 'verifier', name },
+      target: code.area === 'policy' ? { kind: 'policy', id: policyHash() } : { kind: 'none', id: '' },
+      handle: null,
+      roles: [],
+      policyHash: policyHash(),
+      detail,
+      facts,
+    })
+  return {
+    record,
+    policyRefused: (refusal) =>
+      refusal.kind === 'invalid'
+        ? record({ area: 'policy', outcome: 'refused', reason: 'invalid' }, 'The policy file has mistakes; the policy in force stays.', {
+            mistakes: refusal.issues.length,
+            line: refusal.issues[0]?.line ?? 0,
+          })
+        : record(
+            { area: 'policy', outcome: 'failed', reason: 'unreadable' },
+            'The policy file could not be taken over; the policy in force stays.',
+          ),
+  }
+}
+
+/** `policy.yaml:12: message`, one line a mistake. */
+export function refusalLines(path: string, refusal: PolicyRefusal): string[] {
+  if (refusal.kind === 'unreadable') return [`${path}: ${refusal.error.message}`]
+  return refusal.issues.map(({ line, path: where, message }) => `${path}:${line}: ${where === '' ? '' : `${where}: `}${message}`)
+}

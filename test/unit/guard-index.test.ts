@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { GuardIndex } from '../../src/nats/guard-index.ts'
+import { guardEntry, handleOf, newGuardKey, newUserNkey } from '../support/records.ts'
+
+const nowMs = 1_000_000_000_000
+const now = nowMs / 1000
+
+describe('guard index', () => {
+  test('finds an entry by its key and no other', () => {
+    const index = new GuardIndex(10)
+    const entry = guardEntry({ exp: now + 10 })
+    index.put('a', entry, nowMs)
+    assert.equal(index.get('a'), entry)
+    assert.equal(index.get('b'), null)
+  })
+
+  test('takes no entry that is over', () => {
+    const index = new GuardIndex(10)
+    index.put('a', guardEntry({ exp: now }), nowMs)
+    assert.equal(index.size(), 0)
+  })
+
+  test('counts unexpired entries of a handle, to the millisecond, before any sweep', () => {
+    const index = new GuardIndex(10)
+    const handle = handleOf('orders')
+    index.put('a', guardEntry({ handle, exp: now + 1 }), nowMs)
+    index.put('b', guardEntry({ handle, exp: now + 2 }), nowMs)
+    index.put('c', guardEntry({ handle: handleOf('others'), exp: now + 2 }), nowMs)
+    assert.equal(index.countOf(handle, nowMs), 2)
+    assert.equal(index.countOf(handle, nowMs + 999), 2)
+    assert.equal(index.countOf(handle, nowMs + 1_000), 1)
+    assert.equal(index.countOf(handle, nowMs + 2_000), 0)
+  })
+
+  test('forgets what is over at a sweep, and only that', () => {
+    const index = new GuardIndex(10)
+    index.put('a', guardEntry({ exp: now + 1 }), nowMs)
+    index.put('b', guardEntry({ exp: now + 2 }), nowMs)
+    index.sweep(nowMs + 1_000)
+    assert.equal(index.get('a'), null)
+    assert.notEqual(index.get('b'), null)
+    assert.equal(index.hasForgotten(), false)
+  })
+
+  test('evicts what expires first when it is full, and says until when it may have forgotten something', () => {
+    const index = new GuardIndex(3)
+    index.put('later', guardEntry({ exp: now + 30 }), nowMs)
+    index.put('first', guardEntry({ exp: now + 10 }), nowMs)
+    index.put('second', guardEntry({ exp: now + 20 }), nowMs)
+    assert.equal(index.hasForgotten(), false)
+    index.put('latest', guardEntry({ exp: now + 40 }), nowMs)
+    assert.equal(index.get('first'), null)
+    assert.equal(index.size(), 3)
+    assert.equal(index.hasForgotten(), true)
+    index.sweep(nowMs + 9_000)
+    assert.equal(index.hasForgotten(), true)
+    index.sweep(nowMs + 10_000)
+    assert.equal(index.hasForgotten(), false)
+  })
+
+  test('keeps one entry for one key, the newest', () => {
+    const index = new GuardIndex(10)
+    const handle = handleOf('orders')
+    index.put('a', guardEntry({ handle, exp: now + 10 }), nowMs)
+    index.put('a', guardEntry({ handle, exp: now + 20 }), nowMs)
+    assert.equal(index.countOf(handle, nowMs), 1)
+    index.sweep(nowMs + 15_000)
+    assert.equal(index.size(), 1)
+  })
+
+  test('names the keys of one connection, and none after they were removed', () => {
+    const index = new GuardIndex(10)
+    const entry = guardEntry({ exp: now + 10 })
+    index.put('a', entry, nowMs)
+    index.put('b', { ...entry, clientId: entry.clientId + 1 }, nowMs)
+    assert.deepEqual(index.keysOf(entry.serverId, entry.clientId), ['a'])
+    assert.deepEqual(index.keysOf(guardEntry().serverId, entry.clientId), [])
+    index.remove('a')
+    index.remove('a')
+    assert.deepEqual(index.keysOf(entry.serverId, entry.clientId), [])
+    assert.equal(index.size(), 1)
+  })
+
+  test('tells connections of one credential or session from others of the same handle', () => {
+    const index = new GuardIndex(10)
+    const session = newUserNkey()
+    const one = guardEntry({ session, exp: now + 10 })
+    const other = guardEntry({ exp: now + 10 })
+    index.put('a', one, nowMs)
+    index.put('b', other, nowMs)
+    assert.deepEqual(index.ownedBy({ credential: one.credential }, nowMs), [one])
+    assert.deepEqual(index.ownedBy({ session }, nowMs), [one])
+    assert.deepEqual(index.ownedBy({ session: newUserNkey() }, nowMs), [])
+    assert.equal(index.ownedBy({ handle: one.handle }, nowMs).length, 2)
+    assert.deepEqual(index.ownedBy({ credential: one.credential }, nowMs + 10_000), [])
+  })
+
+  test('leaves nothing behind of a hundred thousand entries', () => {
+    const index = new GuardIndex(200_000)
+    const keys = Array.from({ length: 1_000 }, () => newGuardKey())
+    const entry = guardEntry()
+    for (let i = 0; i < 100_000; i++) index.put(`${keys[i % 1_000]}${i}`, { ...entry, clientId: i, exp: now + (i % 900) + 1 }, nowMs)
+    assert.equal(index.size(), 100_000)
+    index.sweep(nowMs + 900_000)
+    assert.equal(index.size(), 0)
+    assert.equal(index.countOf(entry.handle, nowMs), 0)
+    assert.deepEqual(index.keysOf(entry.serverId, 5), [])
+  })
+})

@@ -1,0 +1,106 @@
+/** Our verdicts against those of @simplewebauthn/server: the same, except where ours is stricter and says why. */
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { verifyAuthenticationResponse } from '@simplewebauthn/server'
+import fc from 'fast-check'; import { writeFileSync as W } from 'node:fs'; let N = 0; const L = (x: unknown) => (N++ % 500 === 0 ? W(2, N + ' ' + Math.round(performance.now()) + '\n') : 0, W('/tmp/t/last', N + ' ' + JSON.stringify(x, (_k, v) => v instanceof Uint8Array ? Buffer.from(v).toString('hex') : v)))
+import { verifyAssertion } from '../../src/core/assertion.ts'
+import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
+import { type AssertionCase, bytesOf, verdictOf } from '../support/assertion-case.ts'
+import { BENDS, bentAssertion } from '../support/assertion-mutations.ts'
+import { b64u } from '../support/test-authenticator.ts'
+
+/** Every reason with which we deny what the library accepts (docs/webauthn.md has the same list). */
+const STRICTER: Record<string, string> = {
+  sig_malformed: 'the JSON around the assertion: unknown members, padded base64url',
+  credential_unknown: 'the response names another credential than the record, or one of the other class',
+  user_handle_mismatch: 'the library does not look at userHandle',
+  assertion_malformed: 'ambiguous, deep, or ill-typed client data; extension outputs that are no exact CBOR map',
+  cross_origin: 'crossOrigin without topOrigin, and an empty topOrigin',
+  rp_id_mismatch: 'the record was enrolled for another relying party',
+  machine_flags_mismatch: 'the library has no machines; without its UP rule it takes any flags',
+  backup_eligibility_changed: 'the library is not told what was enrolled',
+  algorithm_refused: 'the algorithm is no longer allowed, or the key has members that WebAuthn forbids',
+  signature_invalid: 'an ECDSA signature that is BER but not DER',
+}
+
+/** What the library says; a machine is judged without its rules about UP and UV, which ours replace. */
+async function isAcceptedByLibrary({ response, credential, expected }: AssertionCase): Promise<boolean> {
+  try {
+    const { verified } = await verifyAuthenticationResponse({
+      response,
+      expectedChallenge: b64u(expected.challenge),
+      expectedOrigin: [...expected.origins],
+      expectedRPID: expected.rpId,
+      credential: { id: credential.id, publicKey: Uint8Array.from(bytesOf(credential.publicKey)), counter: credential.signCount },
+      ...(expected.class === 'machine'
+        ? { advancedFIDOConfig: { userVerification: 'discouraged' as const } }
+        : { requireUserVerification: expected.requireUserVerification }),
+    })
+    return verified
+  } catch {
+    // The library says no by throwing.
+    return false
+  }
+}
+
+describe('against verifyAuthenticationResponse', () => {
+  const seen = { both: 0, neither: 0, stricter: new Map<string, number>() }
+
+  test('2,600 bent assertions get the same verdict, or a stricter one from the closed list', async () => {
+    await fc.assert(
+      fc.asyncProperty(bentAssertion(), async ({ what, given }) => { L({what, given});
+        const ours = verdictOf(given)
+        const theirs = await isAcceptedByLibrary(given)
+        if (ours === 'accepted') {
+          assert.ok(theirs, `weaker than the library: ${what}`)
+          seen.both++
+        } else if (!theirs) seen.neither++
+        else {
+          assert.ok(ours in STRICTER, `stricter without a documented reason: ${what}: ${ours}`)
+          seen.stricter.set(ours, (seen.stricter.get(ours) ?? 0) + 1)
+        }
+      }),
+      { numRuns: 2600, endOnFailure: true },
+    )
+  })
+
+  test('both verdicts were met often, and every reason of the list at least once', () => {
+    assert.ok(seen.both > 200, `accepted by both: ${seen.both}`)
+    assert.ok(seen.neither > 200, `denied by both: ${seen.neither}`)
+    assert.deepEqual([...seen.stricter.keys()].sort(), Object.keys(STRICTER).sort())
+  })
+
+  after(() => assert.equal(Object.keys(STRICTER).length, 10))
+})
+
+const AFTER_SIGNING = Object.keys(BENDS).filter((name) => / (flipped|cut|grown)$/.test(name))
+
+describe('fuzz', () => {
+  test('10,000 assertions whose bytes changed after signing are all denied, and none throws', () => {
+    fc.assert(
+      fc.property(bentAssertion(AFTER_SIGNING.filter((name) => !name.startsWith('extensions'))), ({ given, what }) => { L({ what, given }); return verdictOf(given) !== 'accepted' }),
+      { numRuns: 10_000, endOnFailure: true },
+    )
+  })
+
+  test('10,000 assertions of random bytes are all denied, and none throws', () => {
+    const anything = fc.record({
+      bend: bentAssertion(['nothing']),
+      part: fc.constantFrom('clientDataJSON', 'authenticatorData', 'signature', 'publicKey', 'all'),
+      bytes: fc.uint8Array({ maxLength: 300 }),
+      json: fc.json(),
+    })
+    fc.assert(
+      fc.property(anything, ({ bend: { given }, part, bytes, json }) => {
+        L({ part, bytes, json, given }); const read = parseAssertionResponse(given.response)
+        assert.ok(read.ok)
+        const clientDataJSON = bytes.length % 2 === 0 ? bytes : new TextEncoder().encode(json)
+        const random = { clientDataJSON, authenticatorData: bytes, signature: bytes }
+        const assertion = part === 'publicKey' ? read.value : part === 'all' ? { ...read.value, ...random } : { ...read.value, [part]: random[part as keyof typeof random] }
+        const credential = part === 'publicKey' || part === 'all' ? { ...given.credential, publicKey: b64u(bytes) } : given.credential
+        return !verifyAssertion(assertion, credential, given.expected).ok
+      }),
+      { numRuns: 10_000, endOnFailure: true },
+    )
+  })
+})
