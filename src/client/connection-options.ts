@@ -85,7 +85,7 @@ export function optionsForDial(signer: Signer, url: ServerUrl, request: Connecti
   const ownDelay = ['reconnectDelayHandler', 'reconnectTimeWait', 'reconnectJitter', 'reconnectJitterTLS'].some((name) => name in given)
   return {
     name: request.key.handle,
-    inboxPrefix: `_INBOX_${request.key.handle}`,
+    inboxPrefix: request.key.inboxPrefix ?? `_INBOX_${request.key.handle}`,
     // A verifier may be away for longer than anybody wants to count.
     maxReconnectAttempts: -1,
     ...(ownDelay ? {} : { reconnectDelayHandler: () => backoffMilliseconds(signer.attempts.failures()) }),

@@ -24,8 +24,9 @@ export interface MachineKey {
   credentialId: string
   rpId: string
   userHandle: string
-  /** Default inbox prefix: `_INBOX_<handle>`. */
   handle: string
+  /** Default: `_INBOX_<handle>`. */
+  inboxPrefix?: string
   /** Addresses it was enrolled for. */
   urls?: readonly string[]
   /** false only for a key that cannot leave its hardware, and was registered so. Default: true. */
@@ -36,6 +37,7 @@ export interface MachineKey {
 export interface EnrolledKeyFile extends MachineKey, Enrolled {
   key: FileKey
   urls: string[]
+  inboxPrefix: string
 }
 
 /**

@@ -1,7 +1,15 @@
 /** The administrator's side of the admin API: one request, one answer. */
 import { z } from 'zod'
 import { utf8 } from '../core/encoding.ts'
-import { ADMIN_ERRORS, ADMIN_SUBJECT, type AdminAnswers, type AdminOperation, type AdminReply, type AdminRequest, isAdminErrorCode } from './admin-protocol.ts'
+import {
+  ADMIN_ERRORS,
+  ADMIN_SUBJECT,
+  type AdminAnswers,
+  type AdminOperation,
+  type AdminReply,
+  type AdminRequest,
+  isAdminErrorCode,
+} from './admin-protocol.ts'
 import type { Link } from './connection.ts'
 
 /** Longer than any operation: revoking may have many connections to close. */
@@ -13,7 +21,12 @@ const errorSchema = z.strictObject({ error: z.looseObject({ code: z.string(), me
  * Asks as administrator `admin`; nats-server lets only that administrator's nkey publish there. The connection's inbox
  * prefix must be `_INBOX_<admin>`. Throws when no verifier answers.
  */
-export async function adminRequest<O extends AdminOperation>(link: Link, admin: string, operation: O, body: AdminRequest<O>): Promise<AdminReply<O>> {
+export async function adminRequest<O extends AdminOperation>(
+  link: Link,
+  admin: string,
+  operation: O,
+  body: AdminRequest<O>,
+): Promise<AdminReply<O>> {
   let answer: unknown
   try {
     const message = await link.nats.request(`${ADMIN_SUBJECT}.${admin}.${operation}`, utf8(JSON.stringify(body)), { timeout: answerMsMax })

@@ -10,7 +10,11 @@ export interface PageRequest {
 }
 
 /** The page after `cursor`, cut where it would get too large for one message. */
-export function pageOf<T, V>(entries: Iterable<[string, T]>, { cursor, limit }: PageRequest, view: (record: T) => V): Omit<Page<V>, 'complete'> {
+export function pageOf<T, V>(
+  entries: Iterable<[string, T]>,
+  { cursor, limit }: PageRequest,
+  view: (record: T) => V,
+): Omit<Page<V>, 'complete'> {
   const { first, more } = firstAfter(entries, { cursor, limit })
   const items: V[] = []
   let bytes = 0

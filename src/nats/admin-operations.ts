@@ -56,7 +56,14 @@ export const OPERATIONS: Operations = {
   'session.revoke': revokeSession,
   'identity.list': async (body, call) => {
     const { cache } = call.world.stores.identities
-    const page = { ...pageOf(filtered(cache.cached(), () => true), body, (it) => viewIdentity(it, call)), complete: cache.isComplete() }
+    const page = {
+      ...pageOf(
+        filtered(cache.cached(), () => true),
+        body,
+        (it) => viewIdentity(it, call),
+      ),
+      complete: cache.isComplete(),
+    }
     return read(call, { kind: 'none', id: '' }, page)
   },
   'identity.show': async ({ handle }, call) => {
@@ -82,16 +89,20 @@ const NO_KICKS: Kicks = { kicked: 0, failed: 0 }
 
 async function status(call: Call): Promise<Outcome<AdminAnswers['status']>> {
   const { stores, policy, version, isReady } = call.world
-  return read(call, { kind: 'none', id: '' }, {
-    version,
-    ready: isReady(),
-    policyHash: policy().hash,
-    roles: [...policy().roles.keys()].sort(),
-    credentials: stores.credentials.counts(),
-    sessions: stores.sessions.counts(call.now),
-    identities: stores.identities.counts(),
-    guardEntries: stores.guard.size(),
-  })
+  return read(
+    call,
+    { kind: 'none', id: '' },
+    {
+      version,
+      ready: isReady(),
+      policyHash: policy().hash,
+      roles: [...policy().roles.keys()].sort(),
+      credentials: stores.credentials.counts(),
+      sessions: stores.sessions.counts(call.now),
+      identities: stores.identities.counts(),
+      guardEntries: stores.guard.size(),
+    },
+  )
 }
 
 /** A ticket is worth its roles to whoever holds it: it is shown once, and only its hash is kept. */
@@ -117,8 +128,17 @@ async function invite(body: AdminBody<'invite'>, call: Call): Promise<Outcome<Ad
   const invited: About = { ...about, target: { kind: 'ticket', id }, facts: { expiresAt, existing: existing !== null } }
   await record(call, { area: 'enrolment', outcome: 'succeeded', reason: 'invited' }, invited, 'An administrator issued a ticket.')
   const written = await stores.tickets.create(id, {
-    v: 1, id, class: body.class, handle, displayName: body.displayName ?? handle, roles, invitedBy: call.admin, createdAt, expiresAt,
-    state: 'issued', usedAt: null,
+    v: 1,
+    id,
+    class: body.class,
+    handle,
+    displayName: body.displayName ?? handle,
+    roles,
+    invitedBy: call.admin,
+    createdAt,
+    expiresAt,
+    state: 'issued',
+    usedAt: null,
   })
   if (!written) throw new Error('issuing a ticket: its id exists')
   return done({ ticket, id, expiresAt, url: enrolmentUrl })
@@ -165,7 +185,11 @@ async function changeIdentity(
 ): Promise<Outcome<Change<IdentityView>>> {
   const { identities } = call.world.stores
   return change(await identities.findOnLeader(handle), call, {
-    about: (it) => ({ target: { kind: 'identity', id: handle }, handle, ...(it === null ? {} : { roles: next(it).roles.map(({ name }) => name) }) }),
+    about: (it) => ({
+      target: { kind: 'identity', id: handle },
+      handle,
+      ...(it === null ? {} : { roles: next(it).roles.map(({ name }) => name) }),
+    }),
     succeeded: { area: 'identity', outcome: 'succeeded', reason },
     unknown: UNKNOWN.identity,
     conflict: { area: 'identity', outcome: 'refused', reason: 'conflict' },

@@ -1,7 +1,14 @@
 /** The admin API on the wire (docs/admin-api.md): operations, their bodies and answers, and every error there is. */
 import { z } from 'zod'
 import {
-  type CredentialId, type Handle, parseCredentialId, parseHandle, parseRoleName, parseUserNkey, type RoleName, type UserNkey,
+  type CredentialId,
+  type Handle,
+  parseCredentialId,
+  parseHandle,
+  parseRoleName,
+  parseUserNkey,
+  type RoleName,
+  type UserNkey,
 } from '../core/identifiers.ts'
 import type { CredentialRecord, IdentityRecord, SessionRecord, TicketRecord } from '../core/records.ts'
 import { CREDENTIAL_STATES } from './credential-store.ts'
@@ -34,11 +41,18 @@ export type AdminErrorCode = keyof typeof ADMIN_ERRORS
 
 const handle = z.custom<Handle>((value) => parseHandle(value) !== null)
 const role = z.custom<RoleName>((value) => parseRoleName(value) !== null)
-const roles = z.array(role).max(rolesMax).transform((names) => [...new Set(names)].sort())
+const roles = z
+  .array(role)
+  .max(rolesMax)
+  .transform((names) => [...new Set(names)].sort())
 const credentialId = z.custom<CredentialId>((value) => parseCredentialId(value) !== null)
 const nkey = z.custom<UserNkey>((value) => parseUserNkey(value) !== null)
 const ticketId = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
-const printable = z.string().min(1).max(128).regex(/^[^\p{C}]*$/u)
+const printable = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^\p{C}]*$/u)
 const page = {
   cursor: z.string().max(128).nullable().default(null),
   limit: z.int().min(1).max(pageItemsMax).default(100),
@@ -57,7 +71,11 @@ export const ADMIN_BODIES = {
   }),
   'ticket.list': z.strictObject({ ...page }),
   'ticket.revoke': z.strictObject({ id: ticketId }),
-  'credential.list': z.strictObject({ handle: handle.nullable().default(null), state: z.enum(CREDENTIAL_STATES).nullable().default(null), ...page }),
+  'credential.list': z.strictObject({
+    handle: handle.nullable().default(null),
+    state: z.enum(CREDENTIAL_STATES).nullable().default(null),
+    ...page,
+  }),
   'credential.show': z.strictObject({ id: credentialId }),
   'credential.revoke': z.strictObject({ id: credentialId }),
   'credential.release': z.strictObject({ id: credentialId }),

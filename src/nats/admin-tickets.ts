@@ -29,7 +29,8 @@ export async function revokeTicket({ id }: AdminBody<'ticket.revoke'>, call: Cal
   if (stored === null) return refused('unknown', { area: 'enrolment', outcome: 'refused', reason: 'ticket_unknown' }, { target })
   const about: About = { target, handle: stored.record.handle, roles: stored.record.roles }
   const conflict: LifecycleCode = { area: 'enrolment', outcome: 'refused', reason: 'ticket_used' }
-  const next = (it: TicketRecord): TicketRecord | null => (it.state === 'issued' ? { ...it, state: 'revoked' } : it.state === 'revoked' ? it : null)
+  const next = (it: TicketRecord): TicketRecord | null =>
+    it.state === 'issued' ? { ...it, state: 'revoked' } : it.state === 'revoked' ? it : null
   if (next(stored.record) === null) return refused('conflict', conflict, about)
   await record(call, { area: 'enrolment', outcome: 'succeeded', reason: 'ticket_revoked' }, about, 'An administrator took a ticket back.')
   const changed = await changeRecord(stored, next, async (current, wanted) => {

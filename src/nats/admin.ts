@@ -9,7 +9,15 @@ import { AuditUnavailable, StoreUnavailable } from '../core/ports.ts'
 import { parseStrictJson } from '../core/strict-json.ts'
 import { type AdminWorld, type Call, type Outcome, record, refused } from './admin-call.ts'
 import { OPERATIONS } from './admin-operations.ts'
-import { ADMIN_BODIES, ADMIN_ERRORS, ADMIN_SUBJECT, type AdminErrorCode, type AdminOperation, isAdminOperation, requestBytesMax } from './admin-protocol.ts'
+import {
+  ADMIN_BODIES,
+  ADMIN_ERRORS,
+  ADMIN_SUBJECT,
+  type AdminErrorCode,
+  type AdminOperation,
+  isAdminOperation,
+  requestBytesMax,
+} from './admin-protocol.ts'
 import { QUEUE_GROUP } from './auth-callout.ts'
 import type { Link } from './connection.ts'
 
@@ -51,7 +59,12 @@ async function answer(message: Msg, { world, onFailure }: AdminApiOptions): Prom
   if (!named) call.admin = 'unknown'
   // The reply is published with our permissions: an administrator must not make us write to a bucket or to another's inbox.
   if (!named || !message.reply?.startsWith(`_INBOX_${call.admin}.`)) {
-    await record(call, malformed, { target: nothing }, 'The subject names no administrator, or the reply subject is not an inbox of that one.').catch(onFailure)
+    await record(
+      call,
+      malformed,
+      { target: nothing },
+      'The subject names no administrator, or the reply subject is not an inbox of that one.',
+    ).catch(onFailure)
     return
   }
   const reply = await carryOut(message.data, call, onFailure)

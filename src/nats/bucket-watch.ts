@@ -4,7 +4,8 @@
  */
 import { createInbox, type Msg, type Subscription } from 'nats'
 import { z } from 'zod'
-import { requireFromJetStream } from './jetstream.ts'
+import { StoreUnavailable } from '../core/ports.ts'
+import { askForSetup } from './jetstream.ts'
 import { type BucketEntry, type KvBucket, streamOf, subjectOf } from './kv-bucket.ts'
 
 export interface WatchSink {
@@ -32,6 +33,8 @@ export interface WatchOptions {
 const heartbeatMs = 1_000
 /** How long a watch may be silent: also how stale a cache may be that was cut off without noticing. */
 const silenceMsMax = 2_500
+/** The same while it is catching up, when the first pass over another bucket may be ahead of it on the connection. */
+const fillingSilenceMsMax = 10_000
 const inactiveMs = 5_000
 const NANOS_PER_MS = 1_000_000
 
@@ -51,6 +54,8 @@ class Watch implements BucketWatch {
   #caughtUp = false
   #heardAt = Number.NEGATIVE_INFINITY
   #begunAt = Number.NEGATIVE_INFINITY
+  #checkedAt = Number.NEGATIVE_INFINITY
+  #failed = false
   #timer: NodeJS.Timeout | null = null
   #stopListening: () => void = () => {}
 
@@ -85,8 +90,12 @@ class Watch implements BucketWatch {
 
   #check(): void {
     const now = performance.now()
-    if (now - this.#heardAt <= silenceMsMax || now - this.#begunAt <= silenceMsMax) return
-    if (!this.#options.bucket.link.isConnected()) return
+    // This process was busy or suspended: what was sent meanwhile has yet to be read.
+    const wasAway = now - this.#checkedAt > heartbeatMs
+    this.#checkedAt = now
+    if (wasAway || !this.#options.bucket.link.isConnected()) return
+    const patienceMs = this.#caughtUp || this.#failed ? silenceMsMax : fillingSilenceMsMax
+    if (now - this.#heardAt <= patienceMs || now - this.#begunAt <= patienceMs) return
     this.#restart(new Error(`watching ${this.#options.bucket.name}: silent`))
   }
 
@@ -100,6 +109,7 @@ class Watch implements BucketWatch {
     this.#lose()
     this.#begunAt = performance.now()
     this.#sequence = 0
+    this.#failed = false
     if (!bucket.link.isConnected()) return
     const pass = this.#pass
     const inbox = createInbox(bucket.link.inboxPrefix)
@@ -117,8 +127,11 @@ class Watch implements BucketWatch {
         this.#heardAt = performance.now()
         if (pending === 0) this.#settle()
       },
-      // The next check begins anew.
-      (cause) => this.#options.onTrouble(cause),
+      (cause) => {
+        // A check begins anew, soon.
+        if (pass === this.#pass) this.#failed = true
+        this.#options.onTrouble(cause)
+      },
     )
   }
 
@@ -126,30 +139,26 @@ class Watch implements BucketWatch {
     const { bucket, keys } = this.#options
     const stream = streamOf(bucket.name)
     const name = `watch_${inbox.slice(inbox.lastIndexOf('.') + 1)}`
-    const created = await requireFromJetStream(
-      bucket.link,
-      `$JS.API.CONSUMER.CREATE.${stream}.${name}`,
-      {
-        stream_name: stream,
-        action: 'create',
-        config: {
-          name,
-          deliver_subject: inbox,
-          deliver_policy: 'last_per_subject',
-          filter_subjects: [subjectOf(bucket.name, keys)],
-          ack_policy: 'none',
-          replay_policy: 'instant',
-          flow_control: true,
-          idle_heartbeat: heartbeatMs * NANOS_PER_MS,
-          // Ephemeral: gone soon after we are.
-          inactive_threshold: inactiveMs * NANOS_PER_MS,
-          mem_storage: true,
-          num_replicas: 1,
-        },
+    const answer = await askForSetup(bucket.link, `$JS.API.CONSUMER.CREATE.${stream}.${name}`, {
+      stream_name: stream,
+      action: 'create',
+      config: {
+        name,
+        deliver_subject: inbox,
+        deliver_policy: 'last_per_subject',
+        filter_subjects: [subjectOf(bucket.name, keys)],
+        ack_policy: 'none',
+        replay_policy: 'instant',
+        flow_control: true,
+        idle_heartbeat: heartbeatMs * NANOS_PER_MS,
+        // Ephemeral: gone soon after we are.
+        inactive_threshold: inactiveMs * NANOS_PER_MS,
+        mem_storage: true,
+        num_replicas: 1,
       },
-      consumerSchema,
-    )
-    return created.num_pending
+    })
+    if (!answer.ok) throw new StoreUnavailable(`watching ${bucket.name}: ${answer.description}`)
+    return consumerSchema.parse(answer.value).num_pending
   }
 
   #hear(message: Msg): void {

@@ -48,7 +48,11 @@ export function createIdentityStore(bucket: KvBucket, onReport: OnStoreReport): 
   }
 }
 
-async function create(record: IdentityRecord, cache: CachedStore<IdentityRecord>, index: RecordPort<SubjectIndex>): Promise<IdentityCreation> {
+async function create(
+  record: IdentityRecord,
+  cache: CachedStore<IdentityRecord>,
+  index: RecordPort<SubjectIndex>,
+): Promise<IdentityCreation> {
   const { handle } = record
   const key = subjectKey(record)
   const indexed = await index.find(key)

@@ -6,7 +6,9 @@ import { StoreUnavailable } from '../core/ports.ts'
 import type { Link } from './connection.ts'
 
 /** How long one read or write of the leader may take. */
-export const operationMsMax = 1_000
+const operationMsMax = 1_000
+/** How long making a stream or a consumer may take: nobody's verdict waits for it. */
+const setupMsMax = 5_000
 
 const answerSchema = z.looseObject({
   error: z.looseObject({ code: z.number(), err_code: z.number().default(0), description: z.string().default('') }).optional(),
@@ -15,14 +17,26 @@ const answerSchema = z.looseObject({
 /** What JetStream answered: its reply, or its own refusal by number (`err_code`). */
 export type Answer = { ok: true; value: unknown } | { ok: false; code: number; description: string }
 
-/** Asks JetStream. Throws StoreUnavailable when there is no answer in time. */
-export async function askJetStream(link: Link, subject: string, body: Uint8Array | object, headers?: MsgHdrs): Promise<Answer> {
+/** Asks JetStream for a key's value. Throws StoreUnavailable when there is no answer in time. */
+export function askJetStream(link: Link, subject: string, body: Uint8Array | object, headers?: MsgHdrs): Promise<Answer> {
+  return ask(link, { subject, body, headers, msMax: operationMsMax })
+}
+
+/** Asks JetStream about a stream or a consumer. Throws StoreUnavailable when there is no answer in time. */
+export function askForSetup(link: Link, subject: string, body: object): Promise<Answer> {
+  return ask(link, { subject, body, headers: undefined, msMax: setupMsMax })
+}
+
+async function ask(
+  link: Link,
+  { subject, body, headers, msMax }: { subject: string; body: Uint8Array | object; headers: MsgHdrs | undefined; msMax: number },
+): Promise<Answer> {
   // nats.js would keep the request for later; a verdict cannot wait for a reconnect.
   if (!link.isConnected()) throw new StoreUnavailable(`asking ${subject}: not connected`)
   const payload = body instanceof Uint8Array ? body : utf8(JSON.stringify(body))
   let value: unknown
   try {
-    const message = await link.nats.request(subject, payload, { timeout: operationMsMax, ...(headers === undefined ? {} : { headers }) })
+    const message = await link.nats.request(subject, payload, { timeout: msMax, ...(headers === undefined ? {} : { headers }) })
     value = message.json()
   } catch (cause) {
     throw new StoreUnavailable(`asking ${subject}`, { cause })
@@ -31,13 +45,4 @@ export async function askJetStream(link: Link, subject: string, body: Uint8Array
   if (!answer.success) throw new StoreUnavailable(`asking ${subject}`, { cause: answer.error })
   const { error } = answer.data
   return error === undefined ? { ok: true, value } : { ok: false, code: error.err_code, description: error.description }
-}
-
-/** The reply, read with `schema`. Any refusal is a failure here. */
-export async function requireFromJetStream<T>(link: Link, subject: string, body: object, schema: z.ZodType<T>): Promise<T> {
-  const answer = await askJetStream(link, subject, body)
-  if (!answer.ok) throw new StoreUnavailable(`asking ${subject}: ${answer.description}`)
-  const value = schema.safeParse(answer.value)
-  if (!value.success) throw new StoreUnavailable(`asking ${subject}`, { cause: value.error })
-  return value.data
 }

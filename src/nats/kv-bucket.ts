@@ -6,7 +6,7 @@ import { headers } from 'nats'
 import { z } from 'zod'
 import { StoreUnavailable } from '../core/ports.ts'
 import type { Link } from './connection.ts'
-import { askJetStream } from './jetstream.ts'
+import { askForSetup, askJetStream } from './jetstream.ts'
 
 export interface BucketSettings {
   name: string
@@ -103,7 +103,7 @@ const liveSchema = z.looseObject({ config: z.record(z.string(), z.unknown()) })
 
 async function liveConfig(link: Link, bucket: string): Promise<Record<string, unknown> | null> {
   const subject = `$JS.API.STREAM.INFO.${streamOf(bucket)}`
-  const answer = await askJetStream(link, subject, {})
+  const answer = await askForSetup(link, subject, {})
   if (!answer.ok && answer.code === STREAM_NOT_FOUND) return null
   if (!answer.ok) throw new StoreUnavailable(`asking ${subject}: ${answer.description}`)
   return liveSchema.parse(answer.value).config
@@ -111,7 +111,7 @@ async function liveConfig(link: Link, bucket: string): Promise<Record<string, un
 
 async function createStream(link: Link, bucket: string, wanted: StreamConfig): Promise<Record<string, unknown>> {
   const subject = `$JS.API.STREAM.CREATE.${streamOf(bucket)}`
-  const answer = await askJetStream(link, subject, wanted)
+  const answer = await askForSetup(link, subject, wanted)
   if (answer.ok) return liveSchema.parse(answer.value).config
   // Another verifier was first, with other settings.
   const live = answer.code === STREAM_EXISTS ? await liveConfig(link, bucket) : null

@@ -2,12 +2,18 @@
 import { z } from 'zod'
 import { fromUtf8, utf8 } from '../core/encoding.ts'
 import {
-  type CredentialId, type CredentialKey, type Handle, parseCredentialId, parseHandle, parseRoleName, parseServerId, parseUserNkey,
-  type RoleName, type UserNkey,
+  type CredentialId,
+  type CredentialKey,
+  type Handle,
+  parseCredentialId,
+  parseHandle,
+  parseRoleName,
+  parseServerId,
+  parseUserNkey,
+  type RoleName,
+  type UserNkey,
 } from '../core/identifiers.ts'
-import type {
-  CeremonyRecord, CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, TicketRecord,
-} from '../core/records.ts'
+import type { CeremonyRecord, CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, TicketRecord } from '../core/records.ts'
 import { parseStrictJson } from '../core/strict-json.ts'
 
 const depthMax = 6

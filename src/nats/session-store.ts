@@ -1,6 +1,7 @@
 /** Endorsed session nkeys in `webauthn_sessions`. A revoked one stays as a tombstone, so it is never endorsed again. */
-import { StoreUnavailable, type SessionPort } from '../core/ports.ts'
+
 import type { UserNkey } from '../core/identifiers.ts'
+import { type SessionPort, StoreUnavailable } from '../core/ports.ts'
 import type { SessionRecord, Stored } from '../core/records.ts'
 import { CachedStore } from './cached-store.ts'
 import type { KvBucket } from './kv-bucket.ts'
@@ -28,7 +29,7 @@ export function createSessionStore(bucket: KvBucket, onReport: OnStoreReport): S
       const created = await cache.create(record.nkey, record)
       if (created !== null) return created
       const there = await cache.findOnLeader(record.nkey)
-      if (there === null) throw new StoreUnavailable('reserving a session: the nkey\'s record was deleted')
+      if (there === null) throw new StoreUnavailable("reserving a session: the nkey's record was deleted")
       return there
     },
     replace: async (stored, next) => (await cache.replace(stored.record.nkey, stored, next)) === null,

@@ -32,14 +32,38 @@ const MiB = 1_048_576
 const daySeconds = 86_400
 
 const SETTINGS = {
-  credentials: { name: 'webauthn_credentials', description: 'Registered WebAuthn credentials', bytesMax: 128 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
+  credentials: {
+    name: 'webauthn_credentials',
+    description: 'Registered WebAuthn credentials',
+    bytesMax: 128 * MiB,
+    ageSecondsMax: 0,
+    whenFull: 'refuse',
+  },
   sessions: { name: 'webauthn_sessions', description: 'Endorsed session nkeys', bytesMax: 256 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
   identities: { name: 'webauthn_identities', description: 'People and machines', bytesMax: 64 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
   // A ticket lives for seven days at most, a ceremony for five minutes: the rest is for whoever asks what became of it.
-  tickets: { name: 'webauthn_tickets', description: 'Invitations to enrol', bytesMax: 16 * MiB, ageSecondsMax: 30 * daySeconds, whenFull: 'refuse' },
-  ceremonies: { name: 'webauthn_ceremonies', description: 'Bytes issued for ceremonies', bytesMax: 16 * MiB, ageSecondsMax: 3_600, whenFull: 'refuse' },
+  tickets: {
+    name: 'webauthn_tickets',
+    description: 'Invitations to enrol',
+    bytesMax: 16 * MiB,
+    ageSecondsMax: 30 * daySeconds,
+    whenFull: 'refuse',
+  },
+  ceremonies: {
+    name: 'webauthn_ceremonies',
+    description: 'Bytes issued for ceremonies',
+    bytesMax: 16 * MiB,
+    ageSecondsMax: 3_600,
+    whenFull: 'refuse',
+  },
   // Full, the guard forgets what is oldest and so the first to expire: refusing would forget what is newest.
-  guard: { name: 'webauthn_guard', description: 'Live connections and their proofs', bytesMax: 128 * MiB, ageSecondsMax: daySeconds, whenFull: 'forget_oldest' },
+  guard: {
+    name: 'webauthn_guard',
+    description: 'Live connections and their proofs',
+    bytesMax: 128 * MiB,
+    ageSecondsMax: daySeconds,
+    whenFull: 'forget_oldest',
+  },
 } as const satisfies Record<string, Omit<BucketSettings, 'replicas'>>
 
 /** Names of all buckets: permissions in nats-server.conf name each of them. */

@@ -51,7 +51,9 @@ export function createSystem(link: Link): System {
 
 async function kick(link: Link, { serverId, clientId }: LiveConnection): Promise<KickOutcome> {
   try {
-    const message = await link.nats.request(`$SYS.REQ.SERVER.${serverId}.KICK`, utf8(JSON.stringify({ cid: clientId })), { timeout: kickMsMax })
+    const message = await link.nats.request(`$SYS.REQ.SERVER.${serverId}.KICK`, utf8(JSON.stringify({ cid: clientId })), {
+      timeout: kickMsMax,
+    })
     const answer = kickSchema.safeParse(parseJson(message.data))
     if (!answer.success) return 'failed'
     const { error } = answer.data

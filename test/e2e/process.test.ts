@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
-import { connect, DeliverPolicy, type NatsConnection } from 'nats'
+import { connect, type NatsConnection } from 'nats'
+import { tailTrail } from '../../src/audit/tail.ts'
 import { boundResume, endorsing, nkeyUser, plainResume, type ProductFiles, proof, startProductFiles } from '../support/product.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { startVerifierProcess, type VerifierProcess } from '../support/verifier-process.ts'
@@ -27,19 +28,9 @@ interface Trail {
 /** Every record of both streams, in order. */
 async function readTrail(auditor: NatsConnection): Promise<Trail[]> {
   const trail: Trail[] = []
-  const js = auditor.jetstream()
-  const manager = await auditor.jetstreamManager()
-  for (const stream of ['WEBAUTHN_AUDIT', 'WEBAUTHN_DENIALS']) {
-    const { state } = await manager.streams.info(stream)
-    if (state.messages === 0) continue
-    const consumer = await js.consumers.get(stream, { deliver_policy: DeliverPolicy.All })
-    const messages = await consumer.fetch({ max_messages: state.messages, expires: 5_000 })
-    let read = 0
-    for await (const message of messages) {
-      const body = message.json<{ count?: number; unmapped?: { nats?: { client_id?: number } } }>()
-      trail.push({ subject: message.subject, text: message.string(), count: body.count ?? 1, clientId: body.unmapped?.nats?.client_id })
-      if (++read === state.messages) break
-    }
+  for await (const { subject, body } of tailTrail(auditor, { filter: '>', since: null, follow: false })) {
+    const { count, unmapped } = JSON.parse(body) as { count?: number; unmapped?: { nats?: { client_id?: number } } }
+    trail.push({ subject, text: body, count: count ?? 1, clientId: unmapped?.nats?.client_id })
   }
   return trail
 }
@@ -54,7 +45,7 @@ describe('the verifier process', () => {
   })
 
   test('SIGTERM during load: every client that got in has its record, every refusal is counted, exit 0', async () => {
-    files = await startProductFiles({ policy: POLICY })
+    files = await startProductFiles({ policy: POLICY, logLevel: 'info' })
     verifier = await startVerifierProcess(files.configFile, files.operationsUrl)
     const { url, deployment } = files
     const who = await files.enrolled('orders', { roles: ['orders-writer'] })
@@ -94,7 +85,7 @@ describe('the verifier process', () => {
   })
 
   test('no seed, JWT, ticket, proof or nonce in any log, record, metric or error', async () => {
-    files = await startProductFiles({ policy: POLICY })
+    files = await startProductFiles({ policy: POLICY, logLevel: 'info' })
     verifier = await startVerifierProcess(files.configFile, files.operationsUrl)
     const { url, deployment, operationsUrl } = files
     const who = await files.enrolled('orders', { roles: ['orders-writer'] })
@@ -143,7 +134,7 @@ describe('the verifier process', () => {
   })
 
   test('a second signal ends it at once', async () => {
-    files = await startProductFiles({ policy: POLICY })
+    files = await startProductFiles({ policy: POLICY, logLevel: 'info' })
     verifier = await startVerifierProcess(files.configFile, files.operationsUrl)
     const { child } = verifier
     const ended = new Promise((resolve) => child.once('exit', resolve))

@@ -16,7 +16,14 @@ for (const line of NATS_LINES) {
     test('stays within its bound, is right about what it dropped, and says that it is not complete', async () => {
       const deployment = await startDeployment({ line })
       const link = await linkTo(deployment, 'verifierAuth')
-      const settings = { name: 'webauthn_identities', description: '', replicas: 1, bytesMax: 1_000_000, ageSecondsMax: 0, whenFull: 'refuse' } as const
+      const settings = {
+        name: 'webauthn_identities',
+        description: '',
+        replicas: 1,
+        bytesMax: 1_000_000,
+        ageSecondsMax: 0,
+        whenFull: 'refuse',
+      } as const
       const { bucket } = await openBucket(link, settings)
       const open = (entriesMax: number) =>
         new CachedStore({ bucket, schema: identitySchema, keys: '*', keyOf: ({ handle }) => handle, entriesMax, onReport: () => {} })
@@ -48,11 +55,31 @@ for (const line of NATS_LINES) {
     test('asks once about an unknown key, however many want to know, and once a second at most', async () => {
       const deployment = await startDeployment({ line })
       const link = await linkTo(deployment, 'verifierAuth')
-      const settings = { name: 'webauthn_identities', description: '', replicas: 1, bytesMax: 1_000_000, ageSecondsMax: 0, whenFull: 'refuse' } as const
+      const settings = {
+        name: 'webauthn_identities',
+        description: '',
+        replicas: 1,
+        bytesMax: 1_000_000,
+        ageSecondsMax: 0,
+        whenFull: 'refuse',
+      } as const
       const { bucket } = await openBucket(link, settings)
       let reads = 0
-      const counting: KvBucket = { ...bucket, find: (key) => { reads++; return bucket.find(key) } }
-      const store = new CachedStore({ bucket: counting, schema: identitySchema, keys: '*', keyOf: ({ handle }) => handle, entriesMax: 10, onReport: () => {} })
+      const counting: KvBucket = {
+        ...bucket,
+        find: (key) => {
+          reads++
+          return bucket.find(key)
+        },
+      }
+      const store = new CachedStore({
+        bucket: counting,
+        schema: identitySchema,
+        keys: '*',
+        keyOf: ({ handle }) => handle,
+        entriesMax: 10,
+        onReport: () => {},
+      })
       try {
         await store.ready()
         await Promise.all(Array.from({ length: 100 }, () => store.find('nobody')))
@@ -74,7 +101,14 @@ for (const line of NATS_LINES) {
       const deployment = await startDeployment({ line })
       const link = await linkTo(deployment, 'verifierAuth')
       try {
-        const settings = { name: 'webauthn_identities', description: '', replicas: 1, bytesMax: 2_000, ageSecondsMax: 0, whenFull: 'refuse' } as const
+        const settings = {
+          name: 'webauthn_identities',
+          description: '',
+          replicas: 1,
+          bytesMax: 2_000,
+          ageSecondsMax: 0,
+          whenFull: 'refuse',
+        } as const
         const { bucket } = await openBucket(link, settings)
         await assert.rejects(bucket.write('large', new Uint8Array(70_000), 0), /70000 bytes/)
         await bucket.write('first', new Uint8Array(1_500), 0)
@@ -94,7 +128,10 @@ describe('changing a record', () => {
   test('gives up on one that never stands still', async () => {
     let attempts = 0
     const replace = async () => ({ record: ++attempts, revision: attempts })
-    await assert.rejects(changeRecord(stored, (it) => it + 1, replace), StoreUnavailable)
+    await assert.rejects(
+      changeRecord(stored, (it) => it + 1, replace),
+      StoreUnavailable,
+    )
     assert.equal(attempts, 100)
   })
 

@@ -50,7 +50,7 @@ for (const line of NATS_LINES) {
       before(async () => {
         deployment = await startDeployment({ line, xkey: false })
       })
-      after(() => deployment.stop())
+      after(() => deployment.server.stop())
       afterEach(async () => {
         await nc?.close()
         await responder.stop()

@@ -11,8 +11,14 @@ const newSeed = () => new TextDecoder().decode(createUser().getSeed())
 
 function options(port: number, changes: Partial<Parameters<typeof openLink>[0]> = {}) {
   return {
-    name: 'test', servers: [`nats://127.0.0.1:${port}`], seed: newSeed(), inboxPrefix: '_INBOX_test', tls: null, waitForServer: false,
-    onEvent: () => {}, ...changes,
+    name: 'test',
+    servers: [`nats://127.0.0.1:${port}`],
+    seed: newSeed(),
+    inboxPrefix: '_INBOX_test',
+    tls: null,
+    waitForServer: false,
+    onEvent: () => {},
+    ...changes,
   }
 }
 

@@ -94,7 +94,11 @@ for (const line of NATS_LINES) {
       await link.nats.flush()
       const victim = await linkTo(deployment, 'admin')
       const { server_id: serverId, client_id: clientId } = victim.nats.info ?? assert.fail('no INFO')
-      const disconnected = new Promise<void>((resolve) => victim.onChange((connected) => { if (!connected) resolve() }))
+      const disconnected = new Promise<void>((resolve) =>
+        victim.onChange((connected) => {
+          if (!connected) resolve()
+        }),
+      )
       assert.equal(await system.kick({ serverId, clientId }), 'kicked')
       await disconnected
       await until('the server said so', () => ended.includes(`${serverId}/${clientId}`))

@@ -22,7 +22,10 @@ for (const line of NATS_LINES) {
           const key = newGuardKey()
           const entry = guardEntry()
           one.stores.guard.remember(key, entry)
-          await until('all is shared', async () => (await two.stores.guard.find(key)) !== null && (await two.stores.credentials.find(record.id)) !== null)
+          await until(
+            'all is shared',
+            async () => (await two.stores.guard.find(key)) !== null && (await two.stores.credentials.find(record.id)) !== null,
+          )
           const before = await two.stores.credentials.find(record.id)
           assert.equal(two.stores.isHealthy(), true)
 
@@ -62,9 +65,17 @@ for (const line of NATS_LINES) {
         const record = credentialRecord()
         await one.stores.credentials.create(record)
         await until('it is shared', async () => (await two.stores.credentials.find(record.id)) !== null)
-        const reconnected = new Promise<void>((resolve) => two.link.onChange((connected) => { if (connected) resolve() }))
+        const reconnected = new Promise<void>((resolve) =>
+          two.link.onChange((connected) => {
+            if (connected) resolve()
+          }),
+        )
         // Only the second verifier loses its connection.
-        const disconnected = new Promise<void>((resolve) => two.link.onChange((connected) => { if (!connected) resolve() }))
+        const disconnected = new Promise<void>((resolve) =>
+          two.link.onChange((connected) => {
+            if (!connected) resolve()
+          }),
+        )
         void two.link.nats.reconnect()
         await disconnected
         const stored = await one.stores.credentials.find(record.id)

@@ -64,7 +64,9 @@ for (const line of NATS_LINES) {
       await one.stores.credentials.create(record)
       const stored = await one.stores.credentials.find(record.id)
       assert.ok(stored !== null)
-      const writers = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? one : two).stores.credentials.replace(stored, { ...record, signCount: i + 1 }))
+      const writers = Array.from({ length: 20 }, (_, i) =>
+        (i % 2 === 0 ? one : two).stores.credentials.replace(stored, { ...record, signCount: i + 1 }),
+      )
       const outcomes = await Promise.all(writers)
       const winners = outcomes.flatMap((outcome, i) => (outcome === null ? [i + 1] : []))
       assert.equal(winners.length, 1)
@@ -118,7 +120,9 @@ for (const line of NATS_LINES) {
     test('leaves a racing subject with one active identity', async () => {
       const handles = Array.from({ length: 8 }, (_, i) => `racer-${i}`)
       const outcomes = await Promise.all(
-        handles.map((handle, i) => (i % 2 === 0 ? one : two).stores.identities.createIdentity(identityRecord(handle, { subject: 'one subject' }))),
+        handles.map((handle, i) =>
+          (i % 2 === 0 ? one : two).stores.identities.createIdentity(identityRecord(handle, { subject: 'one subject' })),
+        ),
       )
       assert.equal(outcomes.filter((outcome) => outcome === 'created').length, 1)
       const records = await Promise.all(handles.map((handle) => one.stores.identities.findOnLeader(handleOf(handle))))
@@ -145,7 +149,9 @@ for (const line of NATS_LINES) {
         const id = newCredentialId()
         await one.link.nats.request(`$KV.webauthn_credentials.${credentialKey(id)}`, value)
         await assert.rejects(two.stores.credentials.find(id), StoreUnavailable)
-        await until('the watch told of it', () => two.reports.some((report) => report.kind === 'undecodable' && report.key === credentialKey(id)))
+        await until('the watch told of it', () =>
+          two.reports.some((report) => report.kind === 'undecodable' && report.key === credentialKey(id)),
+        )
         await assert.rejects(two.stores.credentials.find(id), StoreUnavailable)
         const next = credentialRecord()
         await one.stores.credentials.create(next)
@@ -178,7 +184,14 @@ for (const line of NATS_LINES) {
     const deployment = await startDeployment({ line })
     try {
       const link = await linkTo(deployment, 'verifierAuth')
-      const weaker = { name: 'KV_webauthn_credentials', subjects: ['$KV.webauthn_credentials.>'], max_msgs_per_subject: 1, storage: 'file', allow_direct: true, max_age: 60_000_000_000 }
+      const weaker = {
+        name: 'KV_webauthn_credentials',
+        subjects: ['$KV.webauthn_credentials.>'],
+        max_msgs_per_subject: 1,
+        storage: 'file',
+        allow_direct: true,
+        max_age: 60_000_000_000,
+      }
       await link.nats.request('$JS.API.STREAM.CREATE.KV_webauthn_credentials', JSON.stringify(weaker))
       const stores = await openStores(link, { replicas: 1, onReport: () => {} })
       const settings = stores.differences.filter(({ bucket }) => bucket === 'webauthn_credentials').map(({ setting }) => setting)

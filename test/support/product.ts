@@ -29,6 +29,7 @@ export interface ProductOptions {
   /** Changes nats-server.conf. */
   edit?: (config: string) => string
   urls?: (deployment: Deployment) => string[]
+  logLevel?: 'info' | 'error'
 }
 
 /** One audit record as published: its subject and body. */
@@ -185,7 +186,7 @@ enrolment: { listen: "127.0.0.1:${options.enrolmentPort}", origin: "http://local
 operations: { listen: "127.0.0.1:${options.operationsPort}", auth: none }
 admin: { name: admin, seed_file: keys/admin.seed }
 auditor: { seed_file: keys/auditor.seed }
-log: { level: error }
+log: { level: ${options.logLevel ?? 'error'} }
 ${options.yaml ?? ''}`)
   return file
 }

@@ -1,7 +1,14 @@
 /** Records that are well formed and in force; tests change what they are about. */
 import { randomBytes } from 'node:crypto'
 import { createServer, createUser } from 'nkeys.js'
-import { type CredentialId, credentialKey, parseCredentialId, parseHandle, parseRoleName, parseUserNkey } from '../../src/core/identifiers.ts'
+import {
+  type CredentialId,
+  credentialKey,
+  parseCredentialId,
+  parseHandle,
+  parseRoleName,
+  parseUserNkey,
+} from '../../src/core/identifiers.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord } from '../../src/core/records.ts'
 
 function known<T>(value: T | null): T {
@@ -17,26 +24,59 @@ export const newGuardKey = () => randomBytes(32).toString('base64url')
 
 export function credentialRecord(changes: Partial<CredentialRecord> = {}): CredentialRecord {
   return {
-    v: 1, id: newCredentialId(), publicKey: randomBytes(77).toString('base64url'), signCount: 0, signCountAt: 0,
-    backupEligible: true, backupState: false, transports: [], aaguid: '00000000-0000-0000-0000-000000000000',
-    attestation: { format: 'packed', trust: 'self' }, rpId: 'machines.example', class: 'machine', handle: handleOf('orders'),
-    userHandle: 'b3JkZXJz', name: 'orders', state: 'active', createdAt: 1, expiresAt: null, endedAt: null, enrolledBy: 'admin',
+    v: 1,
+    id: newCredentialId(),
+    publicKey: randomBytes(77).toString('base64url'),
+    signCount: 0,
+    signCountAt: 0,
+    backupEligible: true,
+    backupState: false,
+    transports: [],
+    aaguid: '00000000-0000-0000-0000-000000000000',
+    attestation: { format: 'packed', trust: 'self' },
+    rpId: 'machines.example',
+    class: 'machine',
+    handle: handleOf('orders'),
+    userHandle: 'b3JkZXJz',
+    name: 'orders',
+    state: 'active',
+    createdAt: 1,
+    expiresAt: null,
+    endedAt: null,
+    enrolledBy: 'admin',
     ...changes,
   }
 }
 
 export function sessionRecord(changes: Partial<SessionRecord> = {}): SessionRecord {
   return {
-    v: 1, nkey: newUserNkey(), credential: credentialKey(newCredentialId()), handle: handleOf('orders'), class: 'machine', plain: false,
-    userVerified: false, createdAt: Date.now(), expiresAt: Date.now() + 3_600_000, state: 'pending', endedAt: null,
+    v: 1,
+    nkey: newUserNkey(),
+    credential: credentialKey(newCredentialId()),
+    handle: handleOf('orders'),
+    class: 'machine',
+    plain: false,
+    userVerified: false,
+    createdAt: Date.now(),
+    expiresAt: Date.now() + 3_600_000,
+    state: 'pending',
+    endedAt: null,
     ...changes,
   }
 }
 
 export function identityRecord(handle: string, changes: Partial<IdentityRecord> = {}): IdentityRecord {
   return {
-    v: 1, handle: handleOf(handle), class: 'machine', issuer: 'machine', subject: handle, displayName: handle,
-    roles: [{ name: roleOf('orders-writer'), source: 'assigned', asOf: 1 }], claims: {}, state: 'active', createdAt: 1,
+    v: 1,
+    handle: handleOf(handle),
+    class: 'machine',
+    issuer: 'machine',
+    subject: handle,
+    displayName: handle,
+    roles: [{ name: roleOf('orders-writer'), source: 'assigned', asOf: 1 }],
+    claims: {},
+    state: 'active',
+    createdAt: 1,
     ...changes,
   }
 }
@@ -44,8 +84,15 @@ export function identityRecord(handle: string, changes: Partial<IdentityRecord> 
 export function guardEntry(changes: Partial<GuardEntry> = {}): GuardEntry {
   const now = Math.floor(Date.now() / 1000)
   return {
-    v: 1, serverId: createServer().getPublicKey(), clientId: 7, proof: randomBytes(32).toString('base64url'),
-    credential: credentialKey(newCredentialId()), session: null, handle: handleOf('orders'), iat: now, exp: now + 900,
+    v: 1,
+    serverId: createServer().getPublicKey(),
+    clientId: 7,
+    proof: randomBytes(32).toString('base64url'),
+    credential: credentialKey(newCredentialId()),
+    session: null,
+    handle: handleOf('orders'),
+    iat: now,
+    exp: now + 900,
     ...changes,
   }
 }

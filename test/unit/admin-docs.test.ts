@@ -16,23 +16,42 @@ const config = read('nats-server.conf')
 function rows(page: string, heading: string): string[][] {
   const from = page.indexOf(`\n${heading}\n`)
   const section = page.slice(from, page.indexOf('\n## ', from + heading.length))
-  return section.split('\n').filter((line) => line.startsWith('| `')).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()))
+  return section
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
 }
 const code = (cell: string | undefined) => (cell ?? '').replaceAll('`', '')
 
 describe('docs/admin-api.md', () => {
   test('lists every operation, and no other', () => {
-    assert.deepEqual(rows(adminPage, '## Operations').map(([operation]) => code(operation)).sort(), Object.keys(ADMIN_BODIES).sort())
+    assert.deepEqual(
+      rows(adminPage, '## Operations')
+        .map(([operation]) => code(operation))
+        .sort(),
+      Object.keys(ADMIN_BODIES).sort(),
+    )
   })
 
   for (const [operation, body, , record] of rows(adminPage, '## Operations')) {
     test(`tells the members of ${code(operation)} and the record it makes`, () => {
-      const schema = z.toJSONSchema(ADMIN_BODIES[code(operation) as keyof typeof ADMIN_BODIES], { unrepresentable: 'any', io: 'input' }) as {
+      const schema = z.toJSONSchema(ADMIN_BODIES[code(operation) as keyof typeof ADMIN_BODIES], {
+        unrepresentable: 'any',
+        io: 'input',
+      }) as {
         properties: object
         required?: string[]
       }
       const members = Object.keys(schema.properties).map((name) => (schema.required?.includes(name) ? name : `${name}?`))
-      const told = code(body).split(', ').filter(Boolean).map((name) => name.replace('[]', ''))
+      const told = code(body)
+        .split(', ')
+        .filter(Boolean)
+        .map((name) => name.replace('[]', ''))
       assert.deepEqual(told.sort(), members.sort())
       const [area, outcome, reason] = code(record).split('.')
       const reasons: readonly string[] = (LIFECYCLE as Record<string, Record<string, readonly string[]>>)[area ?? '']?.[outcome ?? ''] ?? []
@@ -55,7 +74,12 @@ describe('docs/state.md', () => {
 describe('nats-server.conf', () => {
   for (const bucket of BUCKETS) {
     test(`lets the verifier make, read and write ${bucket}`, () => {
-      for (const subject of [`$KV.${bucket}.`, `$JS.API.STREAM.INFO.KV_${bucket}"`, `$JS.API.STREAM.CREATE.KV_${bucket}"`, `$JS.API.STREAM.MSG.GET.KV_${bucket}"`]) {
+      for (const subject of [
+        `$KV.${bucket}.`,
+        `$JS.API.STREAM.INFO.KV_${bucket}"`,
+        `$JS.API.STREAM.CREATE.KV_${bucket}"`,
+        `$JS.API.STREAM.MSG.GET.KV_${bucket}"`,
+      ]) {
         assert.ok(config.includes(`"${subject}`), subject)
       }
     })

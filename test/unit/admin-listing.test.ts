@@ -9,24 +9,40 @@ const entriesOf = (keys: Iterable<string>): [string, string][] => [...keys].map(
 describe('pages', () => {
   test('hold every item once, in order, whatever the order they come in', () => {
     fc.assert(
-      fc.property(fc.uniqueArray(fc.string({ minLength: 1, maxLength: 6 }), { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (keys, limit) => {
-        const seen: string[] = []
-        let cursor: string | null = null
-        do {
-          const page: { items: string[]; cursor: string | null } = pageOf(entriesOf(keys), { cursor, limit }, (it) => it)
-          assert.ok(page.items.length <= limit)
-          seen.push(...page.items)
-          cursor = page.cursor
-        } while (cursor !== null)
-        assert.deepEqual(seen, [...keys].sort((a, b) => (a < b ? -1 : 1)))
-      }),
+      fc.property(
+        fc.uniqueArray(fc.string({ minLength: 1, maxLength: 6 }), { maxLength: 60 }),
+        fc.integer({ min: 1, max: 9 }),
+        (keys, limit) => {
+          const seen: string[] = []
+          let cursor: string | null = null
+          do {
+            const page: { items: string[]; cursor: string | null } = pageOf(entriesOf(keys), { cursor, limit }, (it) => it)
+            assert.ok(page.items.length <= limit)
+            seen.push(...page.items)
+            cursor = page.cursor
+          } while (cursor !== null)
+          assert.deepEqual(
+            seen,
+            [...keys].sort((a, b) => (a < b ? -1 : 1)),
+          )
+        },
+      ),
     )
   })
 
   test('end without a cursor when the last item is on them', () => {
-    assert.deepEqual(pageOf(entriesOf(['b', 'a']), { cursor: null, limit: 2 }, (it) => it), { items: ['a', 'b'], cursor: null })
-    assert.deepEqual(pageOf(entriesOf([]), { cursor: null, limit: 2 }, (it) => it), { items: [], cursor: null })
-    assert.deepEqual(pageOf(entriesOf(['a']), { cursor: 'z', limit: 2 }, (it) => it), { items: [], cursor: null })
+    assert.deepEqual(
+      pageOf(entriesOf(['b', 'a']), { cursor: null, limit: 2 }, (it) => it),
+      { items: ['a', 'b'], cursor: null },
+    )
+    assert.deepEqual(
+      pageOf(entriesOf([]), { cursor: null, limit: 2 }, (it) => it),
+      { items: [], cursor: null },
+    )
+    assert.deepEqual(
+      pageOf(entriesOf(['a']), { cursor: 'z', limit: 2 }, (it) => it),
+      { items: [], cursor: null },
+    )
   })
 
   test('are cut where they would be too large, and go on after the cut', () => {

@@ -1,6 +1,6 @@
 /** Our verdicts against those of @simplewebauthn/server: the same, except where ours is stricter and says why. */
 import assert from 'node:assert/strict'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { verifyAuthenticationResponse } from '@simplewebauthn/server'
 import fc from 'fast-check'
 import { verifyAssertion } from '../../src/core/assertion.ts'
@@ -69,8 +69,6 @@ describe('against verifyAuthenticationResponse', () => {
     assert.ok(seen.neither > 200, `denied by both: ${seen.neither}`)
     assert.deepEqual([...seen.stricter.keys()].sort(), Object.keys(STRICTER).sort())
   })
-
-  after(() => assert.equal(Object.keys(STRICTER).length, 10))
 })
 
 const AFTER_SIGNING = Object.keys(BENDS).filter((name) => / (flipped|cut|grown)$/.test(name))
@@ -78,7 +76,7 @@ const AFTER_SIGNING = Object.keys(BENDS).filter((name) => / (flipped|cut|grown)$
 describe('fuzz', () => {
   test('10,000 assertions whose bytes changed after signing are all denied, and none throws', () => {
     fc.assert(
-      fc.property(bentAssertion(AFTER_SIGNING.filter((name) => !name.startsWith('extensions'))), ({ given }) => verdictOf(given) !== 'accepted'),
+      fc.property(bentAssertion(AFTER_SIGNING), ({ given }) => verdictOf(given) !== 'accepted'),
       { numRuns: 10_000, endOnFailure: true },
     )
   })

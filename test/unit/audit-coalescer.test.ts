@@ -64,7 +64,7 @@ describe('coalescing', () => {
     const events = takeAll(coalescer)
     assert.equal(countOf(events), 1000)
     assert(events.length <= 12)
-    const [sourceless] = events.filter(({ connection }) => connection === null && true).sort((a, b) => b.count - a.count)
+    const [sourceless] = events.filter(({ connection }) => connection === null).sort((a, b) => b.count - a.count)
     assert.equal(sourceless?.count, 989)
   })
 

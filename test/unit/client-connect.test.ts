@@ -131,7 +131,11 @@ describe('connections', () => {
   test('stops trying when its signal says so', async () => {
     const stopping = new AbortController()
     let up = true
-    const { connect } = library(() => (up ? 'up' : (stopping.abort(), 'unreachable')))
+    const { connect } = library(() => {
+      if (up) return 'up'
+      stopping.abort()
+      return 'unreachable'
+    })
     for await (const connection of connections(connect, { key: testMachine().key, servers: [A, B], signal: stopping.signal })) {
       up = false
       connection.end(new Error('unreachable'))

@@ -8,7 +8,11 @@ import { guardEntry, handleOf } from '../support/records.ts'
 const { serverId } = guardEntry()
 const connection = (clientId: number): LiveConnection => ({ serverId, clientId })
 
-function world(guarded: LiveConnection[], reported: LiveConnection[] | Error, outcome: (it: LiveConnection) => KickOutcome = () => 'kicked') {
+function world(
+  guarded: LiveConnection[],
+  reported: LiveConnection[] | Error,
+  outcome: (it: LiveConnection) => KickOutcome = () => 'kicked',
+) {
   const kicked: number[] = []
   const failures: unknown[] = []
   const guard = { connectionsWith: () => guarded } as Partial<Guard> as Guard
@@ -56,7 +60,10 @@ describe('kicker', () => {
   })
 
   test('closes every connection even when none can be recorded', async () => {
-    const { kicker, kicked, failures } = world(Array.from({ length: 40 }, (_, i) => connection(i)), [])
+    const { kicker, kicked, failures } = world(
+      Array.from({ length: 40 }, (_, i) => connection(i)),
+      [],
+    )
     const failing = async () => Promise.reject(new Error('recording'))
     assert.deepEqual(await kicker.kickAll(target, failing), { kicked: 40, failed: 0 })
     assert.equal(kicked.length, 40)

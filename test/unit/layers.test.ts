@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
-import { posix } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, posix, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { filesUnder } from '../support/source-files.ts'
 
@@ -136,26 +137,42 @@ describe('the layers', () => {
     )
   })
 
-  test('are enforced by the linter as well', () => {
-    const config = readFileSync('biome.json', 'utf8')
-    for (const name of ['core', 'client', ...EDGES]) assert.ok(config.includes(`"src/${name}/**"`), name)
-    // One of each rule, and the same file with an import that is allowed, so that nothing else is what the linter minds.
-    const refused = [
-      ['src/core/example.ts', '../nats/connection.ts'],
-      ['src/nats/example.ts', '../http/server.ts'],
-      ['src/client/example.ts', '../core/decide.ts'],
-      ['src/example.ts', './main.ts'],
-    ] as const
-    for (const [file, specifier] of refused) {
-      assert.equal(lints(file, specifier), false, `${file} ${specifier}`)
-      assert.equal(lints(file, file.includes('/client/') ? '../core/nkey.ts' : './example-part.ts'), true, file)
+  test('are enforced by the linter as well: it finds one violation of each rule, and nothing else', () => {
+    const config = JSON.parse(readFileSync('biome.json', 'utf8')) as Record<string, unknown>
+    const text = JSON.stringify(config)
+    for (const name of ['core', 'client', ...EDGES]) assert.ok(text.includes(`"src/${name}/**"`), name)
+    const refused: [string, string][] = [
+      ['src/core/refused.ts', '../nats/connection.ts'],
+      ['src/core/refused-package.ts', 'nats'],
+      ['src/nats/refused.ts', '../http/server.ts'],
+      ['src/client/refused.ts', '../core/decide.ts'],
+      ['src/refused.ts', './main.ts'],
+    ]
+    const allowed: [string, string][] = [
+      ['src/core/allowed.ts', './denial.ts'],
+      ['src/nats/allowed.ts', '../core/ports.ts'],
+      ['src/client/allowed.ts', '../core/nkey.ts'],
+      ['src/allowed.ts', './nats/connection.ts'],
+    ]
+    const dir = mkdtempSync(join(tmpdir(), 'nats-webauthn-layers-'))
+    try {
+      const { $schema: _, vcs: __, ...rest } = config
+      writeFileSync(join(dir, 'biome.json'), JSON.stringify(rest))
+      for (const [file, specifier] of [...refused, ...allowed]) {
+        mkdirSync(join(dir, posix.dirname(file)), { recursive: true })
+        writeFileSync(join(dir, file), `import { a } from '${specifier}'\n\nexport const b = a\n`)
+      }
+      const { stdout } = spawnSync(
+        process.execPath,
+        [resolve('node_modules/@biomejs/biome/bin/biome'), 'lint', '--reporter=github', 'src'],
+        { cwd: dir, encoding: 'utf8' },
+      )
+      const found = [...stdout.matchAll(/^::error title=lint\/style\/noRestrictedImports,file=[^,]*?(src\/[^,]+),/gm)].map(
+        (match) => match[1] as string,
+      )
+      assert.deepEqual(found.sort(), refused.map(([file]) => file).sort())
+    } finally {
+      rmSync(dir, { recursive: true, force: true })
     }
   })
 })
-
-/** Whether the linter has nothing against `file` when it imports `specifier`. */
-function lints(file: string, specifier: string): boolean {
-  const input = `import { a } from '${specifier}'\n\nexport const b = a\n`
-  const { status } = spawnSync(process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'lint', `--stdin-file-path=${file}`], { input })
-  return status === 0
-}

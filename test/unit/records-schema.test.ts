@@ -3,16 +3,40 @@ import { describe, test } from 'node:test'
 import type { z } from 'zod'
 import type { CeremonyRecord, TicketRecord } from '../../src/core/records.ts'
 import {
-  ceremonySchema, credentialSchema, decodeRecord, encodeRecord, guardSchema, identitySchema, sessionSchema, subjectIndexSchema, ticketSchema,
+  ceremonySchema,
+  credentialSchema,
+  decodeRecord,
+  encodeRecord,
+  guardSchema,
+  identitySchema,
+  sessionSchema,
+  subjectIndexSchema,
+  ticketSchema,
 } from '../../src/nats/records-schema.ts'
 import { credentialRecord, guardEntry, handleOf, identityRecord, newGuardKey, roleOf, sessionRecord } from '../support/records.ts'
 
 const ticket: TicketRecord = {
-  v: 1, id: newGuardKey(), class: 'machine', handle: handleOf('orders'), displayName: 'orders', roles: [roleOf('orders-writer')],
-  invitedBy: 'admin', createdAt: 1, expiresAt: 2, state: 'issued', usedAt: null,
+  v: 1,
+  id: newGuardKey(),
+  class: 'machine',
+  handle: handleOf('orders'),
+  displayName: 'orders',
+  roles: [roleOf('orders-writer')],
+  invitedBy: 'admin',
+  createdAt: 1,
+  expiresAt: 2,
+  state: 'issued',
+  usedAt: null,
 }
 const ceremony: CeremonyRecord = {
-  v: 1, id: newGuardKey(), purpose: 'enrol', issued: newGuardKey(), subject: ticket.id, ticket: ticket.id, expiresAt: 3, state: 'issued',
+  v: 1,
+  id: newGuardKey(),
+  purpose: 'enrol',
+  issued: newGuardKey(),
+  subject: ticket.id,
+  ticket: ticket.id,
+  expiresAt: 3,
+  state: 'issued',
 }
 const kinds: { name: string; schema: z.ZodType<object>; record: object }[] = [
   { name: 'a credential', schema: credentialSchema, record: credentialRecord() },
@@ -67,8 +91,14 @@ describe('records in KV values', () => {
 
   test('what cannot be read is said by member, never by value', () => {
     const secret = 'very-secret-value'
-    for (const record of [{ ...credential, state: secret }, { ...credential, handle: `${secret}.` }]) {
-      assert.throws(() => decodeRecord(encodeRecord(record), credentialSchema), (error: Error) => !String(error.message).includes(secret) && error.cause === undefined)
+    for (const record of [
+      { ...credential, state: secret },
+      { ...credential, handle: `${secret}.` },
+    ]) {
+      assert.throws(
+        () => decodeRecord(encodeRecord(record), credentialSchema),
+        (error: Error) => !String(error.message).includes(secret) && error.cause === undefined,
+      )
     }
   })
 
