@@ -2,7 +2,8 @@
 
 /** Microseconds of process CPU time for one call of `work`, median over `rounds`. */
 export async function cpuMicros(work: () => unknown, { calls, rounds }: { calls: number; rounds: number }): Promise<number> {
-  for (let i = 0; i < Math.min(calls, 200); i++) await work()
+  // The compiler needs a few thousand calls before a figure means anything.
+  for (let i = 0; i < Math.max(calls, 3000); i++) await work()
   const figures: number[] = []
   for (let round = 0; round < rounds; round++) {
     const before = process.cpuUsage()

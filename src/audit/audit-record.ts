@@ -2,7 +2,7 @@
 import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
 import { cloudEventHeaders } from './cloudevent.ts'
 import { lifecycleRecord } from './ocsf-lifecycle.ts'
-import { recordId, type RecordOrigin, verdictRecord } from './ocsf-verdict.ts'
+import { type RecordOrigin, recordId, verdictRecord } from './ocsf-verdict.ts'
 import { AUDIT_STREAMS, type AuditStreamName } from './stream.ts'
 
 /** Immutable once made, so that a retry under the same id carries the same bytes. */
@@ -29,7 +29,12 @@ export function verdictMessage(event: VerdictEvent, origin: RecordOrigin): Audit
   const code = `${stream === AUDIT_STREAMS.audit ? 'connection' : 'request'}.${outcome}.${reason}`
   const id = recordId(event)
   const headers = cloudEventHeaders({
-    id, source: origin.source, type: `nats-webauthn.${code}`, time: new Date(event.at), subject: event.identity?.handle ?? null, class: 'authentication',
+    id,
+    source: origin.source,
+    type: `nats-webauthn.${code}`,
+    time: new Date(event.at),
+    subject: event.identity?.handle ?? null,
+    class: 'authentication',
   })
   return { id, stream, subject: `audit.webauthn.${code}`, headers, body: JSON.stringify(verdictRecord(event, code, origin)) }
 }
@@ -37,7 +42,18 @@ export function verdictMessage(event: VerdictEvent, origin: RecordOrigin): Audit
 export function lifecycleMessage(event: LifecycleEvent, origin: RecordOrigin): AuditRecord {
   const code = `${event.area}.${event.outcome}.${event.reason}`
   const headers = cloudEventHeaders({
-    id: event.id, source: origin.source, type: `nats-webauthn.${code}`, time: new Date(event.at), subject: event.handle, class: 'entity_management',
+    id: event.id,
+    source: origin.source,
+    type: `nats-webauthn.${code}`,
+    time: new Date(event.at),
+    subject: event.handle,
+    class: 'entity_management',
   })
-  return { id: event.id, stream: AUDIT_STREAMS.audit, subject: `audit.webauthn.${code}`, headers, body: JSON.stringify(lifecycleRecord(event, code, origin)) }
+  return {
+    id: event.id,
+    stream: AUDIT_STREAMS.audit,
+    subject: `audit.webauthn.${code}`,
+    headers,
+    body: JSON.stringify(lifecycleRecord(event, code, origin)),
+  }
 }

@@ -104,7 +104,9 @@ export function createCoalescer(limits: CoalescerLimits): Coalescer {
   }
 
   return {
-    add, take, settle,
+    add,
+    take,
+    settle,
     get active() {
       return windows.size > 0
     },

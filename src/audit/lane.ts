@@ -41,19 +41,17 @@ const backoffMs = { first: 50, last: 2000 } as const
 
 export function createLane({ limits, clock, message, send, coalesced }: LaneOptions): Lane {
   const coalescer = createCoalescer(limits)
-  const outgoing = new Set<Outgoing>()
+  // Taken from the coalescer and not acknowledged.
+  const outgoing: Backlog = { records: 0, verdicts: 0 }
   // Made once and sent again unchanged: JetStream recognises a second copy by its id.
   const again: Outgoing[] = []
+  const backoff = createBackoff(clock, pump)
   let inFlight = 0
-  let failures = 0
-  let resume: (() => void) | null = null
   let settling = false
-  let flushing = 0
   let drained: (() => void)[] = []
 
   function note(event: VerdictEvent): void {
     coalescer.add(event, clock.now())
-    if (flushing > 0) coalescer.settle(clock.now(), { force: true })
     settleLater()
     pump()
   }
@@ -71,12 +69,12 @@ export function createLane({ limits, clock, message, send, coalesced }: LaneOpti
 
   function pump(): void {
     // While the stream fails, one record at a time finds out whether it is back.
-    while (resume === null && inFlight < (failures > 0 ? 1 : inFlightMax)) {
+    while (!backoff.waiting && inFlight < (backoff.failing ? 1 : inFlightMax)) {
       const next = again.shift() ?? fresh()
       if (next === null) break
       void attempt(next)
     }
-    if (outgoing.size > 0 || coalescer.size > 0) return
+    if (backlog().records > 0) return
     for (const done of drained) done()
     drained = []
   }
@@ -86,7 +84,8 @@ export function createLane({ limits, clock, message, send, coalesced }: LaneOpti
     if (event === null) return null
     const made = { record: message(event), verdicts: event.count }
     if (event.count > 1) coalesced(event.count)
-    outgoing.add(made)
+    outgoing.records++
+    outgoing.verdicts += event.count
     return made
   }
 
@@ -94,48 +93,60 @@ export function createLane({ limits, clock, message, send, coalesced }: LaneOpti
     inFlight++
     try {
       await send(made.record)
-      outgoing.delete(made)
-      failures = 0
+      outgoing.records--
+      outgoing.verdicts -= made.verdicts
+      backoff.reset()
     } catch {
       // The sender counts and the readiness check tells; here it is only tried again.
       again.push(made)
-      if (resume === null) hold()
+      backoff.hold()
     }
     inFlight--
     pump()
   }
 
-  function hold(): void {
-    const cancel = clock.after(Math.min(backoffMs.last, backoffMs.first * 2 ** failures), () => resume?.())
-    failures = Math.min(failures + 1, 10)
-    resume = () => {
-      cancel()
-      resume = null
-      pump()
-    }
-  }
-
-  function backlog(): Backlog {
-    let verdicts = coalescer.verdicts
-    for (const made of outgoing) verdicts += made.verdicts
-    return { records: coalescer.size + outgoing.size, verdicts }
-  }
+  const backlog = (): Backlog => ({ records: coalescer.size + outgoing.records, verdicts: coalescer.verdicts + outgoing.verdicts })
 
   async function flush(timeoutMs: number): Promise<Backlog> {
-    flushing++
     coalescer.settle(clock.now(), { force: true })
     await new Promise<void>((resolve) => {
       const cancel = clock.after(timeoutMs, resolve)
-      drained.push(() => {
-        cancel()
-        resolve()
-      })
-      if (resume !== null) resume()
-      else pump()
+      drained.push(cancel, resolve)
+      backoff.release()
+      pump()
     })
-    flushing--
     return backlog()
   }
 
   return { note, backlog, flush }
+}
+
+/** Waits after a failure, longer each time until something succeeds. */
+function createBackoff(clock: Clock, resume: () => void) {
+  let failures = 0
+  let cancel: (() => void) | null = null
+  const release = () => {
+    cancel?.()
+    cancel = null
+  }
+  return {
+    get failing() {
+      return failures > 0
+    },
+    get waiting() {
+      return cancel !== null
+    },
+    hold(): void {
+      if (cancel !== null) return
+      cancel = clock.after(Math.min(backoffMs.last, backoffMs.first * 2 ** failures), () => {
+        cancel = null
+        resume()
+      })
+      failures = Math.min(failures + 1, 10)
+    },
+    release,
+    reset(): void {
+      failures = 0
+    },
+  }
 }

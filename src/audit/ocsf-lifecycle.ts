@@ -5,15 +5,29 @@ import { detailCharsMax, factsMax, metadata, type RecordOrigin, safeList, textCh
 
 /** OCSF 3004 activity_id by name. */
 const ACTIVITIES = {
-  Create: 1, Read: 2, Update: 3, Delete: 4, Enroll: 6, Unenroll: 7, Enable: 8, Disable: 9, Activate: 10, Deactivate: 11, Suspend: 12, Resume: 13, Other: 99,
+  Create: 1,
+  Read: 2,
+  Update: 3,
+  Delete: 4,
+  Enroll: 6,
+  Unenroll: 7,
+  Enable: 8,
+  Disable: 9,
+  Activate: 10,
+  Deactivate: 11,
+  Suspend: 12,
+  Resume: 13,
+  Other: 99,
 } as const
 type Activity = keyof typeof ACTIVITIES
 
-type Reasons<A extends LifecycleArea> = (typeof LIFECYCLE)[A][keyof (typeof LIFECYCLE)[A]] extends readonly (infer R extends string)[] ? R : never
+type Reasons<A extends LifecycleArea> = (typeof LIFECYCLE)[A][keyof (typeof LIFECYCLE)[A]] extends readonly (infer R extends string)[]
+  ? R
+  : never
 
-// What was done, or attempted: an area's `usual` activity, and the reasons that name another.
+// What was done: an area's `usual` activity, which is also what was attempted in vain, and successes that are another.
 const BY_CODE: { readonly [A in LifecycleArea]: { usual: Activity } & { readonly [R in Reasons<A>]?: Activity } } = {
-  enrolment: { usual: 'Enroll', invited: 'Create' },
+  enrolment: { usual: 'Enroll', invited: 'Create', ticket_revoked: 'Delete' },
   credential: { usual: 'Update', revoked: 'Unenroll', quarantined: 'Suspend', released: 'Resume' },
   session: { usual: 'Update', revoked: 'Delete' },
   identity: { usual: 'Update', created: 'Create', disabled: 'Disable', enabled: 'Enable' },
@@ -44,7 +58,11 @@ export function lifecycleRecord(event: LifecycleEvent, code: string, origin: Rec
     status_code: event.reason,
     status_detail: safeText(event.detail, detailCharsMax),
     actor: actorOf(event),
-    entity: { uid: safeText(event.target.id, 1400) || 'none', type: event.target.kind, ...(event.handle === null ? {} : { name: event.handle }) },
+    entity: {
+      uid: safeText(event.target.id, 1400) || 'none',
+      type: event.target.kind,
+      ...(event.handle === null ? {} : { name: event.handle }),
+    },
     unmapped: {
       policy_hash: event.policyHash,
       roles: safeList(event.roles),
@@ -55,7 +73,7 @@ export function lifecycleRecord(event: LifecycleEvent, code: string, origin: Rec
 
 function activityOf(event: LifecycleEvent): Activity {
   const byReason: { usual: Activity } & Partial<Record<string, Activity>> = BY_CODE[event.area]
-  return byReason[event.reason] ?? byReason.usual
+  return (event.outcome === 'succeeded' ? byReason[event.reason] : undefined) ?? byReason.usual
 }
 
 function severityOf(event: LifecycleEvent): { severity_id: number; severity: string } {
@@ -90,5 +108,7 @@ function actorOf({ actor }: LifecycleEvent) {
 
 function factsOf(event: LifecycleEvent): Record<string, string | number | boolean> {
   const entries = Object.entries(event.facts).slice(0, factsMax)
-  return Object.fromEntries(entries.map(([name, value]) => [safeText(name, 64), typeof value === 'string' ? safeText(value, textCharsMax) : value]))
+  return Object.fromEntries(
+    entries.map(([name, value]) => [safeText(name, 64), typeof value === 'string' ? safeText(value, textCharsMax) : value]),
+  )
 }

@@ -116,7 +116,9 @@ function endpoints(connection: ConnectionFacts, { single }: { single: boolean })
   }
   return {
     ...(Object.keys(source).length === 0 ? {} : { src_endpoint: source }),
-    ...(single ? { dst_endpoint: { uid: safeText(serverId, textCharsMax), name: safeText(serverName, textCharsMax), svc_name: 'nats' } } : {}),
+    ...(single
+      ? { dst_endpoint: { uid: safeText(serverId, textCharsMax), name: safeText(serverName, textCharsMax), svc_name: 'nats' } }
+      : {}),
   }
 }
 

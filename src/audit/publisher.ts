@@ -38,7 +38,7 @@ export interface AuditPublisher {
 /** How long a grant waits for its record by default, retries included. */
 export const grantAckBudgetMs = 400
 const lifecycleAckBudgetMs = 2000
-const queuedAckTimeoutMs = 5000
+const queuedAckTimeoutMs = 2000
 const retryPauseMs = 25
 
 // Unverified refusals: the bound that docs/audit.md promises. Verified ones are worth a record each unless something
@@ -46,7 +46,13 @@ const retryPauseMs = 25
 const denialLimits = { perSecond: 20, waitingMax: 8192, sourcesMax: 4096 } as const
 const verifiedLimits = { perSecond: 1000, waitingMax: 8192, sourcesMax: 1024 } as const
 
-export function createAuditPublisher({ sink, origin, clock, observer, ackBudgetMs = grantAckBudgetMs }: AuditPublisherOptions): AuditPublisher {
+export function createAuditPublisher({
+  sink,
+  origin,
+  clock,
+  observer,
+  ackBudgetMs = grantAckBudgetMs,
+}: AuditPublisherOptions): AuditPublisher {
   async function attempt(record: AuditRecord, timeoutMs: number): Promise<void> {
     const startedAt = clock.now()
     const seconds = () => (clock.now() - startedAt) / 1000
@@ -74,7 +80,8 @@ export function createAuditPublisher({ sink, origin, clock, observer, ackBudgetM
 
   const lane = (limits: typeof denialLimits | typeof verifiedLimits): Lane =>
     createLane({
-      limits, clock,
+      limits,
+      clock,
       message: (event) => verdictMessage(event, origin),
       send: (record) => attempt(record, queuedAckTimeoutMs),
       coalesced: (verdicts) => observer.coalesced(verdicts),
@@ -98,7 +105,10 @@ export function createAuditPublisher({ sink, origin, clock, observer, ackBudgetM
     }),
     async flush(timeoutMs) {
       const left = await Promise.all(Object.values(lanes).map((each) => each.flush(timeoutMs)))
-      return { records: left.reduce((sum, { records }) => sum + records, 0), verdicts: left.reduce((sum, { verdicts }) => sum + verdicts, 0) }
+      return {
+        records: left.reduce((sum, { records }) => sum + records, 0),
+        verdicts: left.reduce((sum, { verdicts }) => sum + verdicts, 0),
+      }
     },
   }
 }

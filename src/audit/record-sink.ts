@@ -59,7 +59,10 @@ function watchLink(connection: NatsConnection): Link {
           settle()
         }
         const wake = done(resolve)
-        const timer = setTimeout(done(() => reject(new Error('waiting for the connection to the AUDIT account'))), timeoutMs)
+        const timer = setTimeout(
+          done(() => reject(new Error('waiting for the connection to the AUDIT account'))),
+          timeoutMs,
+        )
         timer.unref()
         waiting.add(wake)
       })

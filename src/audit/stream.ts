@@ -62,7 +62,9 @@ async function overStreams(
     const manager = await connection.jetstreamManager({ checkAPI: false })
     for (const wanted of wantedStreams(options)) {
       const live = await look(manager, wanted)
-      weaknesses.push(...(live === null ? [{ stream: wanted.name, setting: 'stream', wanted: 'present', live: 'absent' }] : compare(wanted, live)))
+      weaknesses.push(
+        ...(live === null ? [{ stream: wanted.name, setting: 'stream', wanted: 'present', live: 'absent' }] : compare(wanted, live)),
+      )
     }
   } catch (cause) {
     throw new Error('preparing the audit streams', { cause })
@@ -155,6 +157,7 @@ export function compare(wanted: WantedStream, live: LiveConfig): StreamWeakness[
   for (const setting of ['mirror', 'sources', 'subject_transform'] as const) {
     if (live[setting] !== undefined) weak(setting, undefined, live[setting])
   }
-  for (const setting of ['max_age', 'max_bytes', 'max_msg_size', 'duplicate_window', 'num_replicas'] as const) atLeast(setting, wanted[setting])
+  for (const setting of ['max_age', 'max_bytes', 'max_msg_size', 'duplicate_window', 'num_replicas'] as const)
+    atLeast(setting, wanted[setting])
   return found
 }

@@ -36,7 +36,11 @@ export async function* tailTrail(connection: NatsConnection, options: TailOption
     heads.push({ cursor: await openCursor(manager, stream, options), entry: null })
   }
   while (options.signal?.aborted !== true) {
-    await Promise.all(heads.map(async (head) => { head.entry ??= await head.cursor.next() }))
+    await Promise.all(
+      heads.map(async (head) => {
+        head.entry ??= await head.cursor.next()
+      }),
+    )
     const [first] = heads.filter(hasEntry).sort((a, b) => a.entry.storedAt.getTime() - b.entry.storedAt.getTime())
     if (first !== undefined) {
       yield first.entry
@@ -61,7 +65,9 @@ function keepAlive(ms: number, then: () => void): () => void {
 export function streamsOf(filter: string): AuditStreamName[] {
   if (!/^([a-z_]+|\*)(\.([a-z_]+|\*))*(\.>)?$|^>$/.test(filter)) throw new Error(`reading the filter ${JSON.stringify(filter)}`)
   const area = filter.split('.')[0] as string
-  return Object.values(AUDIT_STREAMS).filter((stream) => area === '*' || area === '>' || STREAM_AREAS[stream].some((known) => known === area))
+  return Object.values(AUDIT_STREAMS).filter(
+    (stream) => area === '*' || area === '>' || STREAM_AREAS[stream].some((known) => known === area),
+  )
 }
 
 interface Cursor {

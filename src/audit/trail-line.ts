@@ -15,9 +15,11 @@ const Shown = z.object({
   actor: z.object({ user: z.object({ name: text.optional(), uid: text.optional() }).optional(), app_name: text.optional() }).optional(),
   entity: z.object({ uid: text.optional(), type: text.optional() }).optional(),
   src_endpoint: z.object({ ip: text.optional(), hostname: text.optional() }).optional(),
-  unmapped: z.object({
-    nats: z.object({ server_name: text.optional(), client_id: z.number().optional(), account: text.optional() }).optional(),
-  }).optional(),
+  unmapped: z
+    .object({
+      nats: z.object({ server_name: text.optional(), client_id: z.number().optional(), account: text.optional() }).optional(),
+    })
+    .optional(),
 })
 
 const columnCharsMax = 200
@@ -53,7 +55,10 @@ function isoTime(epochMs: number, otherwise: Date): string {
 
 // Records hold escaped text already; a trail that somebody else wrote may not.
 function line(columns: (string | null)[]): string {
-  return columns.filter((column) => column !== null).map((column) => safeText(column, columnCharsMax)).join('  ')
+  return columns
+    .filter((column) => column !== null)
+    .map((column) => safeText(column, columnCharsMax))
+    .join('  ')
 }
 
 /** The same for machines: one JSON object with the record inside, or null in its place when it is no JSON. */

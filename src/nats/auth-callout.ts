@@ -51,7 +51,7 @@ interface Taken {
 }
 
 export function createAuthCallout(options: AuthCalloutOptions): AuthCallout {
-  const { connection, journey, observer, inFlightMax, queueMax, version } = options
+  const { connection, observer, inFlightMax, queueMax, version } = options
   let service: Service | null = null
   let running = 0
   const waiting: Taken[] = []
@@ -65,13 +65,13 @@ export function createAuthCallout(options: AuthCalloutOptions): AuthCallout {
     const taken = { message, arrivedAt: performance.now() }
     if (running < inFlightMax) void run(taken)
     else if (waiting.length < queueMax) waiting.push(taken)
-    else turnAway(taken)
+    else turnAway(taken, options)
   }
 
   async function run(taken: Taken): Promise<void> {
     running++
     try {
-      await answer(taken)
+      await answer(taken, options)
     } catch (cause) {
       // decide() never throws; only sending can fail here, and then the server denies by itself.
       observer.failed(cause, '')
@@ -81,53 +81,6 @@ export function createAuthCallout(options: AuthCalloutOptions): AuthCallout {
       if (next !== undefined) void run(next)
       else if (running === 0) for (const done of idlers.splice(0)) done()
     }
-  }
-
-  async function answer({ message, arrivedAt }: Taken): Promise<void> {
-    const stages = stageClock(observer)
-    const id = randomUUID()
-    const arrival: Arrival = {
-      id,
-      payload: message.data,
-      serverXkey: message.headers?.get(XKEY_HEADER) ?? '',
-      now: new Date(),
-      jitter: Math.random(),
-      elapsedMs: () => performance.now() - arrivedAt,
-      trace: { enter: stages.enter, failed: (cause) => observer.failed(cause, id) },
-    }
-    const { event, reply } = await decide(arrival, journey)
-    stages.end()
-    if (event === null) {
-      observer.shed('deadline')
-      return
-    }
-    message.respond(reply)
-    observer.verdict(event)
-  }
-
-  // Nothing is opened or signed for these: an empty answer denies, and costs next to nothing.
-  function turnAway({ message, arrivedAt }: Taken): void {
-    message.respond(new Uint8Array(0))
-    const at = Date.now()
-    const event: VerdictEvent = {
-      id: randomUUID(),
-      correlates: null,
-      at,
-      verdict: { outcome: 'denied', reason: 'overloaded' },
-      stage: 'open',
-      verified: false,
-      connection: null,
-      identity: null,
-      grant: null,
-      policyHash: journey.world.policy().hash,
-      durationMs: performance.now() - arrivedAt,
-      count: 1,
-      firstAt: at,
-      lastAt: at,
-    }
-    journey.world.audit.note(event)
-    observer.shed('queue')
-    observer.verdict(event)
   }
 
   return {
@@ -153,6 +106,53 @@ export function createAuthCallout(options: AuthCalloutOptions): AuthCallout {
     },
     inFlight: () => running + waiting.length,
   }
+}
+
+async function answer({ message, arrivedAt }: Taken, { journey, observer }: AuthCalloutOptions): Promise<void> {
+  const stages = stageClock(observer)
+  const id = randomUUID()
+  const arrival: Arrival = {
+    id,
+    payload: message.data,
+    serverXkey: message.headers?.get(XKEY_HEADER) ?? '',
+    now: new Date(),
+    jitter: Math.random(),
+    elapsedMs: () => performance.now() - arrivedAt,
+    trace: { enter: stages.enter, failed: (cause) => observer.failed(cause, id) },
+  }
+  const { event, reply } = await decide(arrival, journey)
+  stages.end()
+  if (event === null) {
+    observer.shed('deadline')
+    return
+  }
+  message.respond(reply)
+  observer.verdict(event)
+}
+
+/** Nothing is opened or signed for these: an empty answer denies, and costs next to nothing. */
+function turnAway({ message, arrivedAt }: Taken, { journey, observer }: AuthCalloutOptions): void {
+  message.respond(new Uint8Array(0))
+  const at = Date.now()
+  const event: VerdictEvent = {
+    id: randomUUID(),
+    correlates: null,
+    at,
+    verdict: { outcome: 'denied', reason: 'overloaded' },
+    stage: 'open',
+    verified: false,
+    connection: null,
+    identity: null,
+    grant: null,
+    policyHash: journey.world.policy().hash,
+    durationMs: performance.now() - arrivedAt,
+    count: 1,
+    firstAt: at,
+    lastAt: at,
+  }
+  journey.world.audit.note(event)
+  observer.shed('queue')
+  observer.verdict(event)
 }
 
 /** Measures how long each stage took, from its beginning to the next one's. */

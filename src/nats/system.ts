@@ -3,6 +3,7 @@ import { RequestStrategy } from 'nats'
 import { z } from 'zod'
 import { utf8 } from '../core/encoding.ts'
 import type { Handle } from '../core/identifiers.ts'
+import { QUEUE_GROUP } from './auth-callout.ts'
 import type { Link } from './connection.ts'
 import type { LiveConnection } from './guard.ts'
 
@@ -22,8 +23,6 @@ const connzMsMax = 1_000
 /** After the first answer: how long to wait for another server's. */
 const connzJitterMs = 250
 const connectionsPerServerMax = 1_024
-// The queue group that takes the callouts too: one verifier hears of each connection.
-const QUEUE_GROUP = 'nats-webauthn'
 
 const kickSchema = z.looseObject({ error: z.looseObject({ code: z.number().default(0), description: z.string().default('') }).optional() })
 const connzSchema = z.looseObject({

@@ -52,4 +52,3 @@ export function xkeyFromSeed(seed: string): Xkey {
     },
   }
 }
-

@@ -73,7 +73,9 @@ export function basicVerifier(now: () => number = () => performance.now()): Basi
       if (truncates(password)) return 'invalid'
       const known = users.get(name)
       const hash = known ?? dummyHash(users)
-      const key = createHash('sha256').update(JSON.stringify([name, hash, password])).digest('base64url')
+      const key = createHash('sha256')
+        .update(JSON.stringify([name, hash, password]))
+        .digest('base64url')
       if (known !== undefined && valid.has(key)) return 'valid'
       if (waiting >= waitingMax || !takeToken()) return 'busy'
       // An unknown name costs the same time as a known one.

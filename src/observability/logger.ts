@@ -8,8 +8,24 @@ export type { Logger }
 
 // Members that hold secrets, wherever they occur.
 const SECRET_MEMBERS = [
-  'seed', 'jwt', 'sig', 'nonce', 'ticket', 'token', 'auth_token', 'assertion', 'resume', 'password', 'pass', 'issued', 'authorization', 'cookie',
-  'signature', 'clientDataJSON', 'authenticatorData', 'challenge',
+  'seed',
+  'jwt',
+  'sig',
+  'nonce',
+  'ticket',
+  'token',
+  'auth_token',
+  'assertion',
+  'resume',
+  'password',
+  'pass',
+  'issued',
+  'authorization',
+  'cookie',
+  'signature',
+  'clientDataJSON',
+  'authenticatorData',
+  'challenge',
 ]
 const REDACTED = '[redacted]'
 

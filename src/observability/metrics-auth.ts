@@ -67,7 +67,10 @@ async function bearer(tokenFile: string): Promise<Authenticator> {
 
 /** SHA-256 digests of the tokens in a token file. */
 export function parseTokens(text: string): Buffer[] {
-  const tokens = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '')
+  const tokens = text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
   if (tokens.length === 0 || tokens.length > tokensMax) throw new Error(`${tokens.length} tokens: one, or two while rotating`)
   for (const [i, token] of tokens.entries()) {
     // RFC 6750 §2.1, b64token.
@@ -113,7 +116,10 @@ function checkCertificate(request: IncomingMessage, allowedSans: readonly string
  */
 export function subjectAltNames(rendered: string): string[] {
   if (rendered.includes('"')) return []
-  return rendered.split(', ').map((name) => /^(?:DNS|IP Address|URI|email):(.+)$/.exec(name)?.[1]).filter((name) => name !== undefined)
+  return rendered
+    .split(', ')
+    .map((name) => /^(?:DNS|IP Address|URI|email):(.+)$/.exec(name)?.[1])
+    .filter((name) => name !== undefined)
 }
 
 /** What follows the scheme in the one Authorization header, or null. */

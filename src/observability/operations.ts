@@ -109,7 +109,11 @@ async function handle(request: IncomingMessage, response: ServerResponse, endpoi
   }
 }
 
-async function scrape(request: IncomingMessage, response: ServerResponse, { auth, authenticator, metrics, failed }: Endpoint): Promise<void> {
+async function scrape(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { auth, authenticator, metrics, failed }: Endpoint,
+): Promise<void> {
   const verdict = await authenticator.check(request)
   if (!verdict.allowed) {
     if (auth !== undefined && auth.mode !== 'none') metrics.metricsAuthFailed(auth.mode)

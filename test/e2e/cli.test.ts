@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { beginVerifier } from '../../scripts/local-deployment.ts'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { type Local, makeLocal } from '../support/local.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
 
@@ -163,8 +162,13 @@ async function untilTrail(local: Local, code: string, count = 1): Promise<{ stdo
 }
 
 describe('serve', () => {
+  let local: Local
+  beforeEach(async () => {
+    local = await makeLocal()
+  })
+  afterEach(() => local.end())
+
   test('exits 78 with the line of each mistake', async () => {
-    const local = await makeLocal()
     const file = join(local.dir, 'nats-webauthn.yaml')
     const good = readFileSync(file, 'utf8')
     writeFileSync(file, `${good}surprise: 1\n`)
@@ -187,20 +191,16 @@ describe('serve', () => {
     writeFileSync(join(local.dir, 'keys/verifier/metrics.users'), 'prometheus:plain\n')
     writeFileSync(join(local.dir, 'policy.yaml'), 'version: 1\nroles: {}\n')
     assert.equal((await local.cli(['serve'])).code, 78)
-    await local.end()
   })
 
   test('lives without NATS, is not ready, and ends with 0 when told to', async () => {
-    const local = await makeLocal()
-    const verifier = beginVerifier(local.dir)
+    const verifier = local.beginVerifier()
     while ((await local.cli(['healthcheck'])).code !== 0) assert.equal(verifier.child.exitCode, null)
     assert.equal((await local.cli(['healthcheck', '--ready'])).code, 1)
     assert.equal(await verifier.stop(), 0)
-    await local.end()
   })
 
   test('leaves the queue group while NATS is away, comes back with it, and has both in the trail', async () => {
-    const local = await makeLocal()
     const nats = await local.startNats()
     const verifier = await local.startVerifier()
     assert.equal(await nats.stop(), 0)
@@ -214,18 +214,14 @@ describe('serve', () => {
     assert.equal(await verifier.stop(), 0)
     const trail = (await local.cli(['audit', 'tail', 'verifier.>'])).stdout
     for (const code of ['started', 'ready', 'stopped']) assert.ok(trail.includes(`verifier.succeeded.${code}`), code)
-    await local.end()
   })
 
   test('check says what is missing while no verifier runs', async () => {
-    const local = await makeLocal()
     await local.startNats()
     assert.deepEqual(await check(local), { code: 1, failed: ['buckets', 'audit streams', 'callout round trip'] })
-    await local.end()
   })
 
   test('check says that nats-server has no xkey, and that its key is another', async () => {
-    const local = await makeLocal()
     const file = join(local.dir, 'nats-webauthn.yaml')
     writeFileSync(file, readFileSync(file, 'utf8').replace(/xkey_seed_file: .*/, 'xkey: none'))
     await local.startNats()
@@ -233,6 +229,5 @@ describe('serve', () => {
     const { code, failed } = await check(local)
     assert.equal(code, 1)
     assert.deepEqual(failed, ['xkey', 'callout round trip'])
-    await local.end()
   })
 })

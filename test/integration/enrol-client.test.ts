@@ -151,8 +151,14 @@ describe('an answer', () => {
     silent.close()
   })
   test('that is larger than any honest one is not read', async () => {
-    const endless = async () => new Response(new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(10_000).fill(0x20)) }))
-    assert.equal((await refusal({ fetch: endless })).code, 'enrolment_failed')
+    let sent = 0
+    const pull = (stream: ReadableStreamDefaultController) => {
+      sent += 10_000
+      if (sent > 1_000_000) stream.close()
+      else stream.enqueue(new Uint8Array(10_000).fill(0x20))
+    }
+    assert.equal((await refusal({ fetch: async () => new Response(new ReadableStream({ pull })) })).code, 'enrolment_failed')
+    assert.ok(sent < 200_000, `${sent} bytes were read`)
   })
   const wrong: [string, string, (answer: Answer['body']) => unknown][] = [
     ['begin', 'is no JSON', () => '{'],

@@ -167,9 +167,21 @@ describe('a ceremony', () => {
     assert.equal(await recordedRefusal(), 'ceremony_invalid/used')
   })
 
-  test('serves one of two at the same moment', async () => {
+  test('serves one of two that found it at the same moment', async () => {
     const ticket = service.invite()
     const begun = await machine(service, ticket).begin()
+    const { find } = service.ceremonies
+    let release = () => {}
+    const bothFound = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let found = 0
+    service.ceremonies.find = async (id) => {
+      const stored = await find(id)
+      if (++found === 2) release()
+      await bothFound
+      return stored
+    }
     const answers = await Promise.all([machine(service, ticket).register(begun), machine(service, ticket).register(begun)])
     assert.deepEqual(answers.map(verdictOf).sort(), ['200', '409 ceremony_invalid'])
     assert.equal(service.credentials.all().size, 1)

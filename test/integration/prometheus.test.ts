@@ -33,7 +33,9 @@ function watchedMetrics(): { metrics: Metrics; scraped(times: number): Promise<v
   let scrapes = 0
   const waiting: { times: number; resolve(): void }[] = []
   let refuse = () => {}
-  const refused = new Promise<void>((resolve) => { refuse = resolve })
+  const refused = new Promise<void>((resolve) => {
+    refuse = resolve
+  })
   return {
     metrics: {
       ...metrics,
@@ -55,7 +57,14 @@ function watchedMetrics(): { metrics: Metrics; scraped(times: number): Promise<v
 async function listen(auth: MetricsAuth, tls: { certFile: string; keyFile: string } | null = null) {
   const watched = watchedMetrics()
   const listener = await createOperationsListener({
-    listen: { host: '127.0.0.1', port: 0 }, auth, tls, metrics: watched.metrics, ready: () => true, failed: (cause) => { throw cause },
+    listen: { host: '127.0.0.1', port: 0 },
+    auth,
+    tls,
+    metrics: watched.metrics,
+    ready: () => true,
+    failed: (cause) => {
+      throw cause
+    },
   })
   after(() => listener.close())
   return { ...watched, target: `127.0.0.1:${listener.address.port}` }
@@ -66,7 +75,11 @@ async function startPrometheus(config: string): Promise<string> {
   const address = `127.0.0.1:${await freePort()}`
   const configFile = file('prometheus.yml', config)
   execFileSync('promtool', ['check', 'config', configFile], { stdio: 'pipe' })
-  const child = spawn('prometheus', [`--config.file=${configFile}`, `--storage.tsdb.path=${join(dir, 'tsdb')}`, `--web.listen-address=${address}`], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(
+    'prometheus',
+    [`--config.file=${configFile}`, `--storage.tsdb.path=${join(dir, 'tsdb')}`, `--web.listen-address=${address}`],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
   after(async () => {
     const ended = once(child, 'exit')
     child.kill('SIGTERM')
@@ -96,7 +109,10 @@ describe('Prometheus', () => {
 
   test('scrapes with basic, bearer, mtls and none as docs/operations.md writes them, and is refused with a wrong token', async () => {
     const ca = await testCa('operations CA')
-    const [server, client] = [await ca.issue({ name: 'verifier', ip: ['127.0.0.1'] }), await ca.issue({ name: 'prometheus', dns: ['prometheus.example'] })]
+    const [server, client] = [
+      await ca.issue({ name: 'verifier', ip: ['127.0.0.1'] }),
+      await ca.issue({ name: 'prometheus', dns: ['prometheus.example'] }),
+    ]
     const tls = { certFile: file('server.crt', server.cert), keyFile: file('server.key', server.key) }
     const caFile = file('ca.crt', ca.cert)
     const basic = await listen({ mode: 'basic', usersFile: file('users', `prometheus:${hashSync('correct horse', 10)}\n`) })
@@ -127,6 +143,11 @@ scrape_configs:
     await Promise.all([...[basic, bearer, mtls, none].map(({ scraped }) => scraped(3)), wrong.refused()])
     assert.deepEqual(await query(prometheus, 'nats_webauthn_ready'), { basic: 1, bearer: 1, mtls: 1, none: 1 })
     assert.equal((await query(prometheus, 'up'))['wrong'], 0)
-    assert.deepEqual(await query(prometheus, 'count by (job) (nats_webauthn_verdicts_total{outcome="granted"})'), { basic: 5, bearer: 5, mtls: 5, none: 5 })
+    assert.deepEqual(await query(prometheus, 'count by (job) (nats_webauthn_verdicts_total{outcome="granted"})'), {
+      basic: 5,
+      bearer: 5,
+      mtls: 5,
+      none: 5,
+    })
   })
 })

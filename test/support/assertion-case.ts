@@ -6,7 +6,7 @@ import { judgeSignCount, verifyAssertion } from '../../src/core/assertion.ts'
 import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
 import { DEFAULT_ALGORITHMS } from '../../src/core/rules.ts'
-import { type AssertionInput, b64u, FLAGS, testAssertion, type TestKey, testKey } from './test-authenticator.ts'
+import { type AssertionInput, b64u, FLAGS, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
 
 export const CHALLENGE = new Uint8Array(createHash('sha256').update('challenge').digest())
 export const PERSON_ORIGIN = 'https://login.example.org'
@@ -36,16 +36,35 @@ export function personCase(change: CaseChange = {}): AssertionCase {
   const key = change.key ?? es256
   return {
     response: testAssertion({
-      key, credentialId: b64u('credential-1'), challenge: CHALLENGE, rpId: PERSON_RP_ID, origin: PERSON_ORIGIN,
-      flags: FLAGS.UP | FLAGS.UV | FLAGS.BE, signCount: 6, userHandle: USER_HANDLE, ...change.input,
+      key,
+      credentialId: b64u('credential-1'),
+      challenge: CHALLENGE,
+      rpId: PERSON_RP_ID,
+      origin: PERSON_ORIGIN,
+      flags: FLAGS.UP | FLAGS.UV | FLAGS.BE,
+      signCount: 6,
+      userHandle: USER_HANDLE,
+      ...change.input,
     }),
     credential: {
-      id: id as NonNullable<typeof id>, publicKey: b64u(key.cose), signCount: 5, signCountAt: 0, backupEligible: true, rpId: PERSON_RP_ID,
-      class: 'person', userHandle: USER_HANDLE, ...change.credential,
+      id: id as NonNullable<typeof id>,
+      publicKey: b64u(key.cose),
+      signCount: 5,
+      signCountAt: 0,
+      backupEligible: true,
+      rpId: PERSON_RP_ID,
+      class: 'person',
+      userHandle: USER_HANDLE,
+      ...change.credential,
     },
     expected: {
-      challenge: CHALLENGE, rpId: PERSON_RP_ID, origins: [PERSON_ORIGIN, 'https://other.example.org'], class: 'person',
-      requireUserVerification: true, algorithms: DEFAULT_ALGORITHMS, ...change.expected,
+      challenge: CHALLENGE,
+      rpId: PERSON_RP_ID,
+      origins: [PERSON_ORIGIN, 'https://other.example.org'],
+      class: 'person',
+      requireUserVerification: true,
+      algorithms: DEFAULT_ALGORITHMS,
+      ...change.expected,
     },
   }
 }
@@ -63,7 +82,15 @@ export function machineCase(change: CaseChange = {}): AssertionCase {
 }
 
 /** `accepted`, or the reason of the denial: read, verify and count, as the journey does. */
-export function verdictOf({ response, credential, expected }: { response: unknown; credential: AssertedCredential; expected: ExpectedAssertion }): string {
+export function verdictOf({
+  response,
+  credential,
+  expected,
+}: {
+  response: unknown
+  credential: AssertedCredential
+  expected: ExpectedAssertion
+}): string {
   const assertion = parseAssertionResponse(response)
   if (!assertion.ok) return assertion.denial
   const verified = verifyAssertion(assertion.value, credential, expected)
@@ -83,9 +110,13 @@ export function withSignature(given: AssertionCase, change: (signature: Uint8Arr
 export function lineOf({ response, credential, expected }: AssertionCase): Record<string, unknown> {
   const { id, publicKey, signCount, backupEligible, userHandle } = credential
   return {
-    rpId: expected.rpId, origins: expected.origins, challenge: b64u(expected.challenge), class: expected.class,
+    rpId: expected.rpId,
+    origins: expected.origins,
+    challenge: b64u(expected.challenge),
+    class: expected.class,
     requireUserVerification: expected.requireUserVerification,
-    credential: { id, publicKey, signCount, backupEligible, userHandle }, response,
+    credential: { id, publicKey, signCount, backupEligible, userHandle },
+    response,
   }
 }
 
@@ -98,7 +129,13 @@ export function coseBytes(members: [number, unknown][]): Uint8Array {
   return new Uint8Array(isoCBOR.encode(new Map(members) as Parameters<typeof isoCBOR.encode>[0]))
 }
 
-export interface EcCurve { alg: -7 | -35 | -36; crv: number; name: 'P-256' | 'P-384' | 'P-521'; digest: string; scalarBytes: number }
+export interface EcCurve {
+  alg: -7 | -35 | -36
+  crv: number
+  name: 'P-256' | 'P-384' | 'P-521'
+  digest: string
+  scalarBytes: number
+}
 
 export const EC_CURVES: readonly EcCurve[] = [
   { alg: -7, crv: 1, name: 'P-256', digest: 'sha256', scalarBytes: 32 },
@@ -111,7 +148,13 @@ export function ecKeyOn(curve: EcCurve): { members: [number, unknown][]; private
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curve.name })
   const jwk = publicKey.export({ format: 'jwk' })
   return {
-    members: [[1, 2], [3, curve.alg], [-1, curve.crv], [-2, bytesOf(jwk.x ?? '')], [-3, bytesOf(jwk.y ?? '')]],
+    members: [
+      [1, 2],
+      [3, curve.alg],
+      [-1, curve.crv],
+      [-2, bytesOf(jwk.x ?? '')],
+      [-3, bytesOf(jwk.y ?? '')],
+    ],
     privateKey,
     sign: (message) => new Uint8Array(sign(curve.digest, message, privateKey)),
   }

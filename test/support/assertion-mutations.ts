@@ -34,25 +34,38 @@ interface Draw {
   otherKey: TestKey
 }
 
-const input = (change: CaseChange['input'] & object): Bend => (valid, make) => make({ ...valid(), input: { ...valid().input, ...change } })
+const input =
+  (change: CaseChange['input'] & object): Bend =>
+  (valid, make) =>
+    make({ ...valid(), input: { ...valid().input, ...change } })
 const clientData = (change: Record<string, unknown>) => input({ clientData: change })
-const credential = (change: CaseChange['credential'] & object): Bend => (valid, make) => make({ ...valid(), credential: change })
-const expected = (change: CaseChange['expected'] & object): Bend => (valid, make) => make({ ...valid(), expected: change })
-const extensions = (hex: string): Bend => (valid, make) => {
-  const given = make(valid())
-  const flags = (bytesOf(given.response.response.authenticatorData)[32] ?? 0) | ED
-  return make({ ...valid(), input: { flags, extra: new Uint8Array(Buffer.from(hex, 'hex')) } })
-}
+const credential =
+  (change: CaseChange['credential'] & object): Bend =>
+  (valid, make) =>
+    make({ ...valid(), credential: change })
+const expected =
+  (change: CaseChange['expected'] & object): Bend =>
+  (valid, make) =>
+    make({ ...valid(), expected: change })
+const extensions =
+  (hex: string): Bend =>
+  (valid, make) => {
+    const given = make(valid())
+    const flags = (bytesOf(given.response.response.authenticatorData)[32] ?? 0) | ED
+    return make({ ...valid(), input: { flags, extra: new Uint8Array(Buffer.from(hex, 'hex')) } })
+  }
 
 type Part = 'clientDataJSON' | 'authenticatorData' | 'signature'
 
 /** Changes bytes after they were signed. */
-const part = (name: Part, change: (bytes: Uint8Array, draw: Draw) => Uint8Array): Bend => (valid, make, draw) => {
-  const given = make(valid())
-  const { response } = given.response
-  const bytes = change(bytesOf(response[name]), draw)
-  return { ...given, response: { ...given.response, response: { ...response, [name]: b64u(bytes) } } }
-}
+const part =
+  (name: Part, change: (bytes: Uint8Array, draw: Draw) => Uint8Array): Bend =>
+  (valid, make, draw) => {
+    const given = make(valid())
+    const { response } = given.response
+    const bytes = change(bytesOf(response[name]), draw)
+    return { ...given, response: { ...given.response, response: { ...response, [name]: b64u(bytes) } } }
+  }
 const flip = (bytes: Uint8Array, { n }: Draw) => {
   const out = Uint8Array.from(bytes)
   if (out.length > 0) out[n % out.length] = (out[n % out.length] ?? 0) ^ (1 << (n % 8))
@@ -60,18 +73,26 @@ const flip = (bytes: Uint8Array, { n }: Draw) => {
 }
 const cut = (bytes: Uint8Array, { n }: Draw) => bytes.subarray(0, n % bytes.length)
 const grow = (bytes: Uint8Array, { n }: Draw) => Uint8Array.of(...bytes, n & 0xff)
-const member = (change: (given: AssertionCase) => Record<string, unknown>, inner: (given: AssertionCase) => Record<string, unknown> = () => ({})): Bend => (valid, make) => {
-  const given = make(valid())
-  const response = { ...given.response, ...change(given), response: { ...given.response.response, ...inner(given) } }
-  return { ...given, response: response as AssertionCase['response'] }
-}
+const member =
+  (
+    change: (given: AssertionCase) => Record<string, unknown>,
+    inner: (given: AssertionCase) => Record<string, unknown> = () => ({}),
+  ): Bend =>
+  (valid, make) => {
+    const given = make(valid())
+    const response = { ...given.response, ...change(given), response: { ...given.response.response, ...inner(given) } }
+    return { ...given, response: response as AssertionCase['response'] }
+  }
 
 /** BER spellings of an ECDSA signature, and the other member of its pair; other algorithms' signatures stay as they are. */
 function ber(change: (r: Uint8Array, s: Uint8Array) => number[]): Bend {
-  return (valid, make, draw) => (draw.key.alg !== -7 ? make(valid()) : part('signature', (bytes) => {
-    const rLength = bytes[3] ?? 0
-    return Uint8Array.from(change(bytes.subarray(4, 4 + rLength), bytes.subarray(6 + rLength)))
-  })(valid, make, draw))
+  return (valid, make, draw) =>
+    draw.key.alg !== -7
+      ? make(valid())
+      : part('signature', (bytes) => {
+          const rLength = bytes[3] ?? 0
+          return Uint8Array.from(change(bytes.subarray(4, 4 + rLength), bytes.subarray(6 + rLength)))
+        })(valid, make, draw)
 }
 const int = (value: Uint8Array | number[]) => [0x02, value.length, ...value]
 const seq = (body: number[]) => [0x30, body.length, ...body]
@@ -83,11 +104,13 @@ const negated = (s: Uint8Array) => {
   return (bytes[0] ?? 0) >= 0x80 ? [0, ...bytes] : [...bytes]
 }
 
-const text = (change: (json: string) => string): Bend => (valid, make) => {
-  const given = make(valid())
-  const json = Buffer.from(given.response.response.clientDataJSON, 'base64url').toString()
-  return make({ ...valid(), input: { ...valid().input, clientDataText: change(json) } })
-}
+const text =
+  (change: (json: string) => string): Bend =>
+  (valid, make) => {
+    const given = make(valid())
+    const json = Buffer.from(given.response.response.clientDataJSON, 'base64url').toString()
+    return make({ ...valid(), input: { ...valid().input, clientDataText: change(json) } })
+  }
 
 export const BENDS: Record<string, Bend> = {
   nothing: (valid, make) => make(valid()),
@@ -135,7 +158,8 @@ export const BENDS: Record<string, Bend> = {
     return make({ ...valid(), credential: { publicKey: b64u(bytes) } })
   },
   'key that says another algorithm': (valid, make, { key }) => make({ ...valid(), credential: { publicKey: b64u(saying(key, -257)) } }),
-  'algorithm no longer allowed': (valid, make, { key }) => make({ ...valid(), expected: { algorithms: [-7, -8, -257].filter((alg) => alg !== key.alg) } }),
+  'algorithm no longer allowed': (valid, make, { key }) =>
+    make({ ...valid(), expected: { algorithms: [-7, -8, -257].filter((alg) => alg !== key.alg) } }),
   'one extension': extensions('a16161f5'),
   'no extensions though promised': extensions(''),
   'extensions cut short': extensions('a1616145'),
@@ -159,7 +183,10 @@ export const BENDS: Record<string, Bend> = {
   'BER third element': ber((r, s) => seq([...int(r), ...int(s), 0x05, 0x00])),
   'raw r and s': ber((r, s) => [...r, ...s]),
   's negated': ber((r, s) => seq([...int(r), ...int(negated(s))])),
-  'padded signature text': member(() => ({}), ({ response }) => ({ signature: `${response.response.signature}=` })),
+  'padded signature text': member(
+    () => ({}),
+    ({ response }) => ({ signature: `${response.response.signature}=` }),
+  ),
   'unknown member': member(() => ({ more: 1 })),
   'other rawId': member(() => ({ rawId: b64u('other') })),
 }
@@ -169,8 +196,19 @@ function saying(key: TestKey, alg: number): Uint8Array {
   return members === null ? key.cose : coseBytes(members.map(([label, value]) => [label, label === 3 ? alg : value]))
 }
 // The encoder writes members in a fixed order, so the coordinates are where they always are.
-const p256Members = ({ cose }: TestKey): [number, unknown][] => [[1, 2], [3, -7], [-1, 1], [-2, cose.slice(-67, -35)], [-3, cose.slice(-32)]]
-const okpMembers = ({ cose }: TestKey): [number, unknown][] => [[1, 1], [3, -8], [-1, 6], [-2, cose.slice(-32)]]
+const p256Members = ({ cose }: TestKey): [number, unknown][] => [
+  [1, 2],
+  [3, -7],
+  [-1, 1],
+  [-2, cose.slice(-67, -35)],
+  [-3, cose.slice(-32)],
+]
+const okpMembers = ({ cose }: TestKey): [number, unknown][] => [
+  [1, 1],
+  [3, -8],
+  [-1, 6],
+  [-2, cose.slice(-32)],
+]
 
 /** One bent assertion; `bends` of the table above. */
 export function bentAssertion(bends: readonly string[] = Object.keys(BENDS)): fc.Arbitrary<Bent> {

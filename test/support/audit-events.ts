@@ -45,9 +45,15 @@ export function verdictEvent(verdict: Verdict, changes: Partial<VerdictEvent> = 
       backupState: false,
       sessionNkey: null,
     },
-    grant: verdict.outcome !== 'granted' ? null : {
-      account: 'APP' as AccountName, roles: ['orders-reader' as RoleName], expiresAt: Math.floor(at / 1000) + 900, sessionExpiresAt: null,
-    },
+    grant:
+      verdict.outcome !== 'granted'
+        ? null
+        : {
+            account: 'APP' as AccountName,
+            roles: ['orders-reader' as RoleName],
+            expiresAt: Math.floor(at / 1000) + 900,
+            sessionExpiresAt: null,
+          },
     policyHash: POLICY_HASH,
     durationMs: 3.4,
     count: 1,
@@ -85,4 +91,5 @@ export const ALL_VERDICTS = VERDICTS as readonly Verdict[]
 
 /** Every lifecycle code there is. */
 export const ALL_LIFECYCLE_CODES: readonly LifecycleCode[] = Object.entries(LIFECYCLE).flatMap(([area, outcomes]) =>
-  Object.entries(outcomes).flatMap(([outcome, reasons]) => reasons.map((reason: string) => ({ area, outcome, reason }) as LifecycleCode)))
+  Object.entries(outcomes).flatMap(([outcome, reasons]) => reasons.map((reason: string) => ({ area, outcome, reason }) as LifecycleCode)),
+)

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  beginVerifier,
   type Finished,
   freePorts,
   movePorts,
@@ -22,6 +23,8 @@ export interface Local {
   cli(args: readonly string[], stdin?: string): Promise<Finished>
   startNats(): Promise<Running>
   startVerifier(): Promise<Running>
+  /** A verifier that is perhaps never ready. */
+  beginVerifier(): Running
   /** Ends everything that was started, and removes the directory. */
   end(): Promise<void>
 }
@@ -33,10 +36,12 @@ export async function makeLocal(line?: NatsServerLine): Promise<Local> {
   const ports = { nats, websocket, monitor, enrolment, operations }
   movePorts(dir, ports)
   const running: Running[] = []
-  const started = async (starting: Promise<Running>): Promise<Running> => {
-    const process = await starting
+  const begun = (process: Running): Running => {
     running.push(process)
     return process
+  }
+  const started = async (starting: Promise<Running>): Promise<Running> => {
+    return begun(await starting)
   }
   return {
     dir,
@@ -44,6 +49,7 @@ export async function makeLocal(line?: NatsServerLine): Promise<Local> {
     cli: (args, stdin) => runCli(dir, args, stdin),
     startNats: () => started(startNatsServer(findNatsServer(line), dir)),
     startVerifier: () => started(startVerifier(dir)),
+    beginVerifier: () => begun(beginVerifier(dir)),
     end: async () => {
       for (const process of running.toReversed()) await process.stop()
       rmSync(dir, { recursive: true, force: true })

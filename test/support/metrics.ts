@@ -1,5 +1,5 @@
 /** Metrics of a verifier that is ready and has nothing to do. */
-import { createMetrics, type Metrics, type MetricSources } from '../../src/observability/metrics.ts'
+import { createMetrics, type MetricSources, type Metrics } from '../../src/observability/metrics.ts'
 
 export function idleSources(changes: Partial<MetricSources> = {}): MetricSources {
   return {

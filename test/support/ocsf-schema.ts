@@ -11,7 +11,12 @@ const metadata = z.object({
   correlation_uid: z.string().optional(),
 })
 const user = z
-  .object({ uid: z.string().min(1).optional(), name: z.string().min(1).optional(), type_id: z.union([z.literal([0, 1, 2, 4, 99])]), type: z.string() })
+  .object({
+    uid: z.string().min(1).optional(),
+    name: z.string().min(1).optional(),
+    type_id: z.union([z.literal([0, 1, 2, 4, 99])]),
+    type: z.string(),
+  })
   .loose()
   .refine(({ uid, name }) => uid !== undefined || name !== undefined, 'user: at least one of uid, name')
 const base = {
@@ -43,7 +48,15 @@ export const Authentication = z
     end_time: epochMs.optional(),
     src_endpoint: z.object({ ip: z.string().optional(), hostname: z.string().optional(), name: z.string().optional() }).optional(),
     dst_endpoint: z.object({ uid: z.string(), name: z.string(), svc_name: z.string() }).optional(),
-    auth_factors: z.array(z.object({ factor_type_id: z.literal([10, 99]), factor_type: z.string(), device: z.object({ type_id: z.int(), uid: z.string() }).loose() })).optional(),
+    auth_factors: z
+      .array(
+        z.object({
+          factor_type_id: z.literal([10, 99]),
+          factor_type: z.string(),
+          device: z.object({ type_id: z.int(), uid: z.string() }).loose(),
+        }),
+      )
+      .optional(),
     is_mfa: z.boolean().optional(),
     session: z.object({ uid: z.string(), is_remote: z.boolean(), expiration_time: epochMs.optional() }).optional(),
   })

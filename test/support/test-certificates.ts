@@ -20,7 +20,11 @@ export interface TestCa {
 export async function testCa(name: string): Promise<TestCa> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const ca = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=${name}`, keys, signingAlgorithm: algorithm, notBefore: new Date(Date.now() - 86_400_000), notAfter: new Date(Date.now() + 86_400_000),
+    name: `CN=${name}`,
+    keys,
+    signingAlgorithm: algorithm,
+    notBefore: new Date(Date.now() - 86_400_000),
+    notAfter: new Date(Date.now() + 86_400_000),
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
   })
   return {
@@ -28,9 +32,19 @@ export async function testCa(name: string): Promise<TestCa> {
     async issue({ name: subject, dns = [], ip = [], notAfter = new Date(Date.now() + 3_600_000) }) {
       const pair = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
       const cert = await X509CertificateGenerator.create({
-        subject: `CN=${subject}`, issuer: ca.subject, signingKey: keys.privateKey, publicKey: pair.publicKey, signingAlgorithm: algorithm,
-        notBefore: new Date(Date.now() - 7_200_000), notAfter,
-        extensions: [new SubjectAlternativeNameExtension([...dns.map((value) => ({ type: 'dns' as const, value })), ...ip.map((value) => ({ type: 'ip' as const, value }))])],
+        subject: `CN=${subject}`,
+        issuer: ca.subject,
+        signingKey: keys.privateKey,
+        publicKey: pair.publicKey,
+        signingAlgorithm: algorithm,
+        notBefore: new Date(Date.now() - 7_200_000),
+        notAfter,
+        extensions: [
+          new SubjectAlternativeNameExtension([
+            ...dns.map((value) => ({ type: 'dns' as const, value })),
+            ...ip.map((value) => ({ type: 'ip' as const, value })),
+          ]),
+        ],
       })
       const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey)).toString('base64')
       const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)?.join('\n')}\n-----END PRIVATE KEY-----\n`

@@ -9,9 +9,17 @@ const check = (line: Record<string, unknown>) => checkAssertionLine(JSON.stringi
 const denied = (reason: string) => ({ verdict: 'denied', reason })
 
 /** The line of a valid case with members replaced; undefined removes one. */
-function line(changes: Record<string, unknown> = {}, credential: Record<string, unknown> = {}, given = personCase()): Record<string, unknown> {
+function line(
+  changes: Record<string, unknown> = {},
+  credential: Record<string, unknown> = {},
+  given = personCase(),
+): Record<string, unknown> {
   const whole = lineOf(given)
-  return { ...whole, ...changes, credential: 'credential' in changes ? changes['credential'] : { ...(whole['credential'] as object), ...credential } }
+  return {
+    ...whole,
+    ...changes,
+    credential: 'credential' in changes ? changes['credential'] : { ...(whole['credential'] as object), ...credential },
+  }
 }
 
 /** The line of a valid case with members of the response, and of response.response, replaced. */
@@ -67,13 +75,13 @@ describe('a line is denied', () => {
   ]
   for (const [reason, change] of cases) test(`as ${reason}`, () => assert.deepEqual(check(lineOf(personCase(change))), denied(reason)))
 
-  test('as credential_unknown when the response is another credential\'s', () => {
+  test("as credential_unknown when the response is another credential's", () => {
     assert.deepEqual(check(line({}, { id: b64u('other') })), denied('credential_unknown'))
   })
   test('with its name', () => {
     assert.deepEqual(check(line({ name: 'mine', rpId: 'x' })), { name: 'mine', verdict: 'denied', reason: 'rp_id_mismatch' })
   })
-  test('as machine_flags_mismatch when a person\'s assertion stands in for a machine\'s', () => {
+  test("as machine_flags_mismatch when a person's assertion stands in for a machine's", () => {
     assert.deepEqual(check(line({ class: 'machine' })), denied('machine_flags_mismatch'))
   })
   test('as algorithm_refused when credential.publicKey is no key', () => {
@@ -142,7 +150,17 @@ describe('a line is no input, and the answer names the member,', () => {
 })
 
 test('what is no JSON object is no input', () => {
-  const texts = ['', '{', 'null', '5', '"a"', '[]', '{"name":"a","name":"b"}', `{"name":${'['.repeat(20)}${']'.repeat(20)}}`, `{"name":"${'a'.repeat(70_000)}"}`]
+  const texts = [
+    '',
+    '{',
+    'null',
+    '5',
+    '"a"',
+    '[]',
+    '{"name":"a","name":"b"}',
+    `{"name":${'['.repeat(20)}${']'.repeat(20)}}`,
+    `{"name":"${'a'.repeat(70_000)}"}`,
+  ]
   for (const text of texts) assert.ok('inputError' in checkAssertionLine(text), text.slice(0, 40))
 })
 
@@ -154,10 +172,18 @@ test('an input error never repeats a value', () => {
 test('no line of random JSON throws or is accepted', () => {
   const valid = line()
   const change = fc.oneof(
-    fc.record({ rpId: fc.string() }), fc.record({ origins: fc.array(fc.string()) }), fc.record({ challenge: fc.string() }),
-    fc.record({ credential: fc.jsonValue() }), fc.record({ response: fc.jsonValue() }), fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }),
+    fc.record({ rpId: fc.string() }),
+    fc.record({ origins: fc.array(fc.string()) }),
+    fc.record({ challenge: fc.string() }),
+    fc.record({ credential: fc.jsonValue() }),
+    fc.record({ response: fc.jsonValue() }),
+    fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }),
   )
-  const text = fc.oneof(fc.string(), fc.json(), change.map((members) => JSON.stringify({ ...valid, ...members })))
+  const text = fc.oneof(
+    fc.string(),
+    fc.json(),
+    change.map((members) => JSON.stringify({ ...valid, ...members })),
+  )
   fc.assert(
     fc.property(text, (line) => {
       const answer = checkAssertionLine(line)

@@ -5,7 +5,19 @@ import { judgeSignCount, verifyAssertion } from '../../src/core/assertion.ts'
 import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
 import { DENIALS } from '../../src/core/denial.ts'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
-import { bytesOf, type CaseChange, coseBytes, EC_CURVES, ecKeyOn, machineCase, PERSON_ORIGIN, personCase, USER_HANDLE, verdictOf, withSignature } from '../support/assertion-case.ts'
+import {
+  bytesOf,
+  type CaseChange,
+  coseBytes,
+  EC_CURVES,
+  ecKeyOn,
+  machineCase,
+  PERSON_ORIGIN,
+  personCase,
+  USER_HANDLE,
+  verdictOf,
+  withSignature,
+} from '../support/assertion-case.ts'
 import { b64u, FLAGS, testAssertion, testKey } from '../support/test-authenticator.ts'
 
 const { UP, UV, BE, BS, AT, ED } = FLAGS
@@ -61,7 +73,7 @@ describe('an assertion that fits', () => {
 })
 
 const person: [string, string, CaseChange][] = [
-  ['credential_unknown', 'whose id is not the record\'s', { credential: { id: otherId } }],
+  ['credential_unknown', "whose id is not the record's", { credential: { id: otherId } }],
   ['credential_unknown', 'of a machine where a person is expected', { credential: { class: 'machine' } }],
   ['user_handle_mismatch', 'that names another user', { input: { userHandle: b64u('user-2') } }],
   ['assertion_malformed', 'whose client data is no JSON', { input: { clientDataText: '{' } }],
@@ -71,7 +83,11 @@ const person: [string, string, CaseChange][] = [
   ['type_mismatch', 'that is a registration', { input: { clientData: { type: 'webauthn.create' } } }],
   ['type_mismatch', 'without a type', { input: { clientData: { type: undefined } } }],
   ['challenge_mismatch', 'for another challenge', { expected: { challenge: new Uint8Array(32) } }],
-  ['challenge_mismatch', 'whose challenge is padded', { input: { clientData: { challenge: `${b64u(personCase().expected.challenge)}=` } } }],
+  [
+    'challenge_mismatch',
+    'whose challenge is padded',
+    { input: { clientData: { challenge: `${b64u(personCase().expected.challenge)}=` } } },
+  ],
   ['challenge_mismatch', 'without a challenge', { input: { clientData: { challenge: undefined } } }],
   ['origin_mismatch', 'on another origin', { input: { origin: 'https://evil.example' } }],
   ['origin_mismatch', 'on a subdomain of an allowed origin', { input: { origin: 'https://a.login.example.org' } }],
@@ -108,13 +124,19 @@ describe('a person is denied an assertion', () => {
     const { response, ...rest } = personCase()
     const bytes = bytesOf(response.response.clientDataJSON)
     bytes[bytes.length - 3] = 0xff
-    assert.equal(verdictOf({ ...rest, response: { ...response, response: { ...response.response, clientDataJSON: b64u(bytes) } } }), 'assertion_malformed')
+    assert.equal(
+      verdictOf({ ...rest, response: { ...response, response: { ...response.response, clientDataJSON: b64u(bytes) } } }),
+      'assertion_malformed',
+    )
   })
 
   test('whose authenticator data is cut short: assertion_malformed', () => {
     const { response, ...rest } = personCase()
     const authenticatorData = b64u(bytesOf(response.response.authenticatorData).subarray(0, 36))
-    assert.equal(verdictOf({ ...rest, response: { ...response, response: { ...response.response, authenticatorData } } }), 'assertion_malformed')
+    assert.equal(
+      verdictOf({ ...rest, response: { ...response, response: { ...response.response, authenticatorData } } }),
+      'assertion_malformed',
+    )
   })
 
   test('with an Ed25519 signature that is not 64 bytes: signature_invalid', () => {
@@ -132,9 +154,9 @@ const machine: [string, string, CaseChange][] = [
   ['machine_flags_mismatch', 'that claims user presence', { input: { flags: UP | BE } }],
   ['machine_flags_mismatch', 'that claims user verification', { input: { flags: UV | BE } }],
   ['machine_flags_mismatch', 'with the flags of a person', { input: { flags: UP | UV | BE } }],
-  ['origin_mismatch', 'made on a person\'s origin', { input: { origin: PERSON_ORIGIN } }],
+  ['origin_mismatch', "made on a person's origin", { input: { origin: PERSON_ORIGIN } }],
   ['rp_id_mismatch', 'for the relying party of people', { input: { rpId: 'example.org' } }],
-  ['credential_unknown', 'by a person\'s credential', { credential: { class: 'person' } }],
+  ['credential_unknown', "by a person's credential", { credential: { class: 'person' } }],
   ['backup_eligibility_changed', 'of a key that became copyable', { credential: { backupEligible: false } }],
 ]
 
@@ -146,7 +168,14 @@ describe('a machine is denied an assertion', () => {
 
 test('the steps run in the order of the specification: with everything wrong, each repair brings the next denial', () => {
   const change = {
-    input: { rpId: 'x', origin: 'https://x', flags: BS, signCount: 1, userHandle: b64u('x'), clientData: { type: 'x', challenge: 'x', crossOrigin: true } as Record<string, unknown> },
+    input: {
+      rpId: 'x',
+      origin: 'https://x',
+      flags: BS,
+      signCount: 1,
+      userHandle: b64u('x'),
+      clientData: { type: 'x', challenge: 'x', crossOrigin: true } as Record<string, unknown>,
+    },
     credential: { id: otherId, publicKey: b64u(testKey().cose) } as NonNullable<CaseChange['credential']>,
     expected: { algorithms: [] as number[] },
   }
@@ -192,8 +221,12 @@ describe('the counter', () => {
   const key = testKey()
   given.credential.publicKey = b64u(key.cose)
   const baseInput = {
-    key, credentialId: given.credential.id, challenge: given.expected.challenge, rpId: given.expected.rpId,
-    origin: PERSON_ORIGIN, flags: UP | UV | BE,
+    key,
+    credentialId: given.credential.id,
+    challenge: given.expected.challenge,
+    rpId: given.expected.rpId,
+    origin: PERSON_ORIGIN,
+    flags: UP | UV | BE,
   }
   test('that moved is accepted, whenever the last one was stored', () => {
     assert.equal(judge(0, 1, 0), 'accepted')
@@ -211,7 +244,12 @@ describe('the counter', () => {
 
 test('every denial of this stage that an assertion can meet is tested here', () => {
   const tested = new Set([...person, ...machine].map(([reason]) => reason).concat('sign_count_race'))
-  const ofStage = Object.entries(DENIALS).filter(([, row]) => row.stage === 'verify').map(([reason]) => reason)
+  const ofStage = Object.entries(DENIALS)
+    .filter(([, row]) => row.stage === 'verify')
+    .map(([reason]) => reason)
   // The session key's signature is not an assertion's.
-  assert.deepEqual(ofStage.filter((reason) => !tested.has(reason)), ['session_signature_invalid'])
+  assert.deepEqual(
+    ofStage.filter((reason) => !tested.has(reason)),
+    ['session_signature_invalid'],
+  )
 })

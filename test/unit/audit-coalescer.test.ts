@@ -18,7 +18,10 @@ describe('coalescing', () => {
   test('gives each refusal its own record up to the bound, and one record to the rest of the second', () => {
     const coalescer = createCoalescer(limits)
     for (let i = 0; i < 50; i++) coalescer.add(unverifiedDenial('192.0.2.7', { at: 1000 + i, firstAt: 1000 + i, lastAt: 1000 + i }), i)
-    assert.deepEqual(takeAll(coalescer).map(({ count }) => count), Array(20).fill(1))
+    assert.deepEqual(
+      takeAll(coalescer).map(({ count }) => count),
+      Array(20).fill(1),
+    )
     coalescer.settle(999, { force: false })
     assert.equal(coalescer.take(), null)
     coalescer.settle(1000, { force: false })
@@ -54,7 +57,10 @@ describe('coalescing', () => {
     for (const event of events) coalescer.add(event, 0)
     coalescer.settle(0, { force: true })
     assert.equal(coalescer.take()?.count, 2)
-    assert.deepEqual(events.map(({ count }) => count), [1, 1])
+    assert.deepEqual(
+      events.map(({ count }) => count),
+      [1, 1],
+    )
   })
 
   test('more sources than it keeps are merged without a source, never dropped', () => {
@@ -82,41 +88,66 @@ describe('coalescing', () => {
 
   test('property: what comes out counts exactly what went in, in bounded memory, at most 20 records a second and source', () => {
     const step = fc.oneof(
-      { weight: 20, arbitrary: fc.record({ do: fc.constant('add' as const), source: fc.integer({ min: 0, max: 14 }), reason: fc.constantFrom('sig_missing' as const, 'sig_malformed' as const), times: fc.integer({ min: 1, max: 40 }) }) },
+      {
+        weight: 20,
+        arbitrary: fc.record({
+          do: fc.constant('add' as const),
+          source: fc.integer({ min: 0, max: 14 }),
+          reason: fc.constantFrom('sig_missing' as const, 'sig_malformed' as const),
+          times: fc.integer({ min: 1, max: 40 }),
+        }),
+      },
       { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 1500 }) }) },
       { weight: 3, arbitrary: fc.record({ do: fc.constant('take' as const), times: fc.integer({ min: 0, max: 60 }) }) },
     )
-    fc.assert(fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const coalescer = createCoalescer(limits)
-      const taken: VerdictEvent[] = []
-      let now = 0
-      let added = 0
-      for (const each of steps) {
-        if (each.do === 'wait') {
-          now += each.ms
-          coalescer.settle(now, { force: false })
-        } else if (each.do === 'take') {
-          for (let i = 0; i < each.times; i++) taken.push(...[coalescer.take()].filter((event) => event !== null))
-        } else {
-          for (let i = 0; i < each.times; i++) {
-            coalescer.add(unverifiedDenial(`192.0.2.${each.source}`, { verdict: { outcome: 'denied', reason: each.reason }, at: now + 1, firstAt: now + 1, lastAt: now + 1 }), now)
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const coalescer = createCoalescer(limits)
+        const taken: VerdictEvent[] = []
+        let now = 0
+        let added = 0
+        for (const each of steps) {
+          if (each.do === 'wait') {
+            now += each.ms
+            coalescer.settle(now, { force: false })
+          } else if (each.do === 'take') {
+            for (let i = 0; i < each.times; i++) taken.push(...[coalescer.take()].filter((event) => event !== null))
+          } else {
+            for (let i = 0; i < each.times; i++) {
+              coalescer.add(
+                unverifiedDenial(`192.0.2.${each.source}`, {
+                  verdict: { outcome: 'denied', reason: each.reason },
+                  at: now + 1,
+                  firstAt: now + 1,
+                  lastAt: now + 1,
+                }),
+                now,
+              )
+            }
+            added += each.times
           }
-          added += each.times
+          assert.equal(coalescer.verdicts + countOf(taken), added)
+          assert(coalescer.size <= limits.waitingMax + 2 * limits.sourcesMax + 4)
         }
-        assert.equal(coalescer.verdicts + countOf(taken), added)
-        assert(coalescer.size <= limits.waitingMax + 2 * limits.sourcesMax + 4)
-      }
-      coalescer.settle(now, { force: true })
-      taken.push(...takeAll(coalescer))
-      assert.equal(countOf(taken), added)
-      assert.equal(coalescer.size + coalescer.verdicts, 0)
-      assert.equal(new Set(taken.map(({ id }) => id)).size, taken.length)
-      for (const { firstAt, lastAt } of taken) assert(firstAt <= lastAt)
-      const alone = taken.filter(({ count }) => count === 1)
-      for (const event of alone) {
-        const same = alone.filter((other) => other.firstAt === event.firstAt && other.verdict.reason === event.verdict.reason && other.connection !== null && other.connection.clientHost === event.connection?.clientHost)
-        assert(same.length <= limits.perSecond + 1)
-      }
-    }), { numRuns: 300 })
+        coalescer.settle(now, { force: true })
+        taken.push(...takeAll(coalescer))
+        assert.equal(countOf(taken), added)
+        assert.equal(coalescer.size + coalescer.verdicts, 0)
+        assert.equal(new Set(taken.map(({ id }) => id)).size, taken.length)
+        for (const { firstAt, lastAt } of taken) assert(firstAt <= lastAt)
+        const alone = taken.filter(({ count }) => count === 1)
+        for (const event of alone) {
+          const same = alone.filter(
+            (other) =>
+              other.firstAt === event.firstAt &&
+              other.verdict.reason === event.verdict.reason &&
+              other.connection !== null &&
+              other.connection.clientHost === event.connection?.clientHost,
+          )
+          assert(same.length <= limits.perSecond + 1)
+        }
+      }),
+      { numRuns: 300 },
+    )
   })
 })

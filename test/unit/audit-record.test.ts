@@ -48,23 +48,39 @@ describe('records of verdicts', () => {
   test('a grant tells who, with which device, on which connection, and what was granted', () => {
     const body = bodyOf(verdictEvent({ outcome: 'granted', reason: 'proof' }))
     assert.deepEqual(body.user, {
-      name: 'alice', uid: 'https://idp.example|00u1', full_name: 'Alice Example', type_id: 1, type: 'User', groups: [{ name: 'orders-reader', type: 'role' }],
+      name: 'alice',
+      uid: 'https://idp.example|00u1',
+      full_name: 'Alice Example',
+      type_id: 1,
+      type: 'User',
+      groups: [{ name: 'orders-reader', type: 'role' }],
     })
     assert.deepEqual(body.src_endpoint, { ip: '192.0.2.7', name: 'dashboard' })
     assert.equal(body.auth_factors?.[0]?.factor_type_id, 10)
     assert.equal(body.is_mfa, true)
     assert.deepEqual(body.unmapped['webauthn'], {
-      credential_id: 'dGhlIGNyZWRlbnRpYWw', aaguid: '08987058-cadc-4b81-b6e1-30de50dcbe96', class: 'person', sign_count: 7,
-      flags: { up: true, uv: true, be: false, bs: false }, session_nkey: null,
+      credential_id: 'dGhlIGNyZWRlbnRpYWw',
+      aaguid: '08987058-cadc-4b81-b6e1-30de50dcbe96',
+      class: 'person',
+      sign_count: 7,
+      flags: { up: true, uv: true, be: false, bs: false },
+      session_nkey: null,
     })
     const nats = body.unmapped['nats'] as Record<string, unknown>
-    assert.deepEqual([nats['client_id'], nats['account'], nats['url'], nats['client_type']], [12, 'APP', 'wss://nats.example:443', 'websocket'])
+    assert.deepEqual(
+      [nats['client_id'], nats['account'], nats['url'], nats['client_type']],
+      [12, 'APP', 'wss://nats.example:443', 'websocket'],
+    )
   })
 
   test('a resumed session names its nkey and its end, and is not called a WebAuthn factor', () => {
     const event = verdictEvent({ outcome: 'granted', reason: 'session_bound' })
     assert(event.grant !== null)
-    const body = bodyOf({ ...event, identity: identityOf({ sessionNkey: 'UABC', userVerified: null }), grant: { ...event.grant, sessionExpiresAt: 1_800_000_000 } })
+    const body = bodyOf({
+      ...event,
+      identity: identityOf({ sessionNkey: 'UABC', userVerified: null }),
+      grant: { ...event.grant, sessionExpiresAt: 1_800_000_000 },
+    })
     assert.deepEqual(body.session, { uid: 'UABC', is_remote: true, expiration_time: 1_800_000_000_000 })
     assert.equal(body.auth_factors?.[0]?.factor_type_id, 99)
     assert.equal(body.is_mfa, undefined)
@@ -88,10 +104,21 @@ describe('records of verdicts', () => {
 
   test('an error after a grant record has another id, so it is no duplicate, and points at the grant', () => {
     const grant = verdictEvent({ outcome: 'granted', reason: 'proof' })
-    const late: VerdictEvent = { ...grant, verdict: { outcome: 'error', reason: 'deadline_exceeded' }, stage: 'answer', correlates: grant.id, grant: null }
+    const late: VerdictEvent = {
+      ...grant,
+      verdict: { outcome: 'error', reason: 'deadline_exceeded' },
+      stage: 'answer',
+      correlates: grant.id,
+      grant: null,
+    }
     assert.notEqual(verdictMessage(late, origin).id, verdictMessage(grant, origin).id)
     assert.equal(bodyOf(late).metadata.correlation_uid, verdictMessage(grant, origin).id)
-    const unacknowledged: VerdictEvent = { ...late, verdict: { outcome: 'error', reason: 'audit_unavailable' }, stage: 'record', correlates: null }
+    const unacknowledged: VerdictEvent = {
+      ...late,
+      verdict: { outcome: 'error', reason: 'audit_unavailable' },
+      stage: 'record',
+      correlates: null,
+    }
     assert.equal(bodyOf(unacknowledged).metadata.correlation_uid, grant.id)
     assert.equal(streamOf(unacknowledged), 'WEBAUTHN_AUDIT')
   })
@@ -100,9 +127,19 @@ describe('records of verdicts', () => {
     const evil = 'x\n2026 granted\r\u001b[2J\u009b31m\u202e\u2028\u0000\\u{a}'
     const event = verdictEvent({ outcome: 'denied', reason: 'challenge_mismatch' })
     assert(event.connection !== null)
-    const { body } = verdictMessage({ ...event, connection: { ...event.connection, clientName: evil, clientHost: evil, serverName: evil }, identity: identityOf({ displayName: evil }) }, origin)
+    const { body } = verdictMessage(
+      {
+        ...event,
+        connection: { ...event.connection, clientName: evil, clientHost: evil, serverName: evil },
+        identity: identityOf({ displayName: evil }),
+      },
+      origin,
+    )
     const values: string[] = []
-    JSON.parse(body, (_, value) => (typeof value === 'string' && values.push(value), value))
+    JSON.parse(body, (_, value: unknown) => {
+      if (typeof value === 'string') values.push(value)
+      return value
+    })
     for (const value of values) assert.doesNotMatch(value, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
   })
 
@@ -112,15 +149,32 @@ describe('records of verdicts', () => {
     assert(event.connection !== null && event.grant !== null)
     const huge: VerdictEvent = {
       ...event,
-      connection: { ...event.connection, clientName: long, clientHost: long, serverName: long, serverId: long, cluster: long, clientType: long, userNkey: long, url: long },
+      connection: {
+        ...event.connection,
+        clientName: long,
+        clientHost: long,
+        serverName: long,
+        serverId: long,
+        cluster: long,
+        clientType: long,
+        userNkey: long,
+        url: long,
+      },
       identity: identityOf({ displayName: long, issuer: long, subject: long, credentialId: 'A'.repeat(1364) as CredentialId }),
       grant: { ...event.grant, roles: Array.from({ length: 5000 }, (_, i) => `${'r'.repeat(58)}${i}` as RoleName) },
     }
     assert(Buffer.byteLength(verdictMessage(huge, origin).body) < recordBytesMax)
     const facts = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`${long}${i}`, long]))
-    const lifecycle = lifecycleEvent({ area: 'enrolment', outcome: 'refused', reason: 'rate_limited' }, {
-      facts, detail: long, roles: Array(5000).fill(long), actor: { kind: 'unknown', name: long }, target: { kind: 'ticket', id: long },
-    })
+    const lifecycle = lifecycleEvent(
+      { area: 'enrolment', outcome: 'refused', reason: 'rate_limited' },
+      {
+        facts,
+        detail: long,
+        roles: Array(5000).fill(long),
+        actor: { kind: 'unknown', name: long },
+        target: { kind: 'ticket', id: long },
+      },
+    )
     assert(Buffer.byteLength(lifecycleMessage(lifecycle, origin).body) < recordBytesMax)
   })
 })
@@ -128,9 +182,12 @@ describe('records of verdicts', () => {
 describe('the uid of a user', () => {
   test('differs whenever issuer or subject differ', () => {
     const part = fc.string({ unit: fc.constantFrom('|', '%', '7', 'c', 'C', ' ', '\n', 'é', '\ud800', 'u'), maxLength: 6 })
-    fc.assert(fc.property(part, part, part, part, (issuer, subject, issuer2, subject2) => {
-      assert.equal(identityUid(issuer, subject) === identityUid(issuer2, subject2), issuer === issuer2 && subject === subject2)
-    }), { numRuns: 5000 })
+    fc.assert(
+      fc.property(part, part, part, part, (issuer, subject, issuer2, subject2) => {
+        assert.equal(identityUid(issuer, subject) === identityUid(issuer2, subject2), issuer === issuer2 && subject === subject2)
+      }),
+      { numRuns: 5000 },
+    )
   })
 
   test('of a pair that is too long is a hash that no other pair is spelled as', () => {
@@ -155,7 +212,8 @@ describe('records of everything else', () => {
   }
 
   test('enrolling, revoking, quarantining and reloading have their own activities', () => {
-    const activity = (code: Parameters<typeof lifecycleEvent>[0]) => JSON.parse(lifecycleMessage(lifecycleEvent(code), origin).body).activity_name
+    const activity = (code: Parameters<typeof lifecycleEvent>[0]) =>
+      JSON.parse(lifecycleMessage(lifecycleEvent(code), origin).body).activity_name
     assert.equal(activity({ area: 'enrolment', outcome: 'succeeded', reason: 'enrolled' }), 'Enroll')
     assert.equal(activity({ area: 'credential', outcome: 'succeeded', reason: 'revoked' }), 'Unenroll')
     assert.equal(activity({ area: 'credential', outcome: 'succeeded', reason: 'quarantined' }), 'Suspend')
@@ -164,7 +222,10 @@ describe('records of everything else', () => {
 
   test('every kind of actor is recorded', () => {
     for (const kind of ['administrator', 'identity', 'verifier', 'ticket', 'unknown'] as const) {
-      const message = lifecycleMessage(lifecycleEvent({ area: 'session', outcome: 'succeeded', reason: 'revoked' }, { actor: { kind, name: 'someone' } }), origin)
+      const message = lifecycleMessage(
+        lifecycleEvent({ area: 'session', outcome: 'succeeded', reason: 'revoked' }, { actor: { kind, name: 'someone' } }),
+        origin,
+      )
       EntityManagement.parse(JSON.parse(message.body))
     }
   })
@@ -175,18 +236,25 @@ describe('CloudEvents headers', () => {
     const event = verdictEvent({ outcome: 'granted', reason: 'proof' })
     const headers = Object.fromEntries(verdictMessage(event, origin).headers)
     assert.deepEqual(headers, {
-      'ce-id': event.id, 'ce-source': 'nats-webauthn/test', 'ce-specversion': '1.0', 'ce-type': 'nats-webauthn.connection.granted.proof',
-      'ce-time': '2026-11-22T04:26:00.000Z', 'ce-datacontenttype': 'application/json',
-      'ce-dataschema': 'https://schema.ocsf.io/1.8.0/classes/authentication', 'ce-subject': 'alice',
+      'ce-id': event.id,
+      'ce-source': 'nats-webauthn/test',
+      'ce-specversion': '1.0',
+      'ce-type': 'nats-webauthn.connection.granted.proof',
+      'ce-time': '2026-11-22T04:26:00.000Z',
+      'ce-datacontenttype': 'application/json',
+      'ce-dataschema': 'https://schema.ocsf.io/1.8.0/classes/authentication',
+      'ce-subject': 'alice',
     })
   })
 
   test('percent-encode what the binding says and nothing else', () => {
     assert.equal(encodeHeaderValue('a b"c%d!~€\n'), 'a%20b%22c%25d!~%E2%82%AC%0A')
-    fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (text) => {
-      const encoded = encodeHeaderValue(text)
-      assert.match(encoded, /^[\x21\x23-\x7e]*$/)
-      assert.equal(decodeURIComponent(encoded), text)
-    }))
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        const encoded = encodeHeaderValue(text)
+        assert.match(encoded, /^[\x21\x23-\x7e]*$/)
+        assert.equal(decodeURIComponent(encoded), text)
+      }),
+    )
   })
 })

@@ -15,11 +15,19 @@ test('every flag and the counter are read, also in the middle of a larger buffer
   larger.set(head(0x1d, 0x80000001), 11)
   assert.deepEqual(parseAuthenticatorData(larger.subarray(11, 48)), {
     rpIdHash: new Uint8Array(32).fill(7),
-    userPresent: true, userVerified: true, backupEligible: true, backupState: true, signCount: 0x80000001,
+    userPresent: true,
+    userVerified: true,
+    backupEligible: true,
+    backupState: true,
+    signCount: 0x80000001,
   })
   assert.deepEqual(parseAuthenticatorData(head(0)), {
     rpIdHash: new Uint8Array(32).fill(7),
-    userPresent: false, userVerified: false, backupEligible: false, backupState: false, signCount: 0,
+    userPresent: false,
+    userVerified: false,
+    backupEligible: false,
+    backupState: false,
+    signCount: 0,
   })
 })
 
@@ -43,7 +51,7 @@ describe('authenticator data is refused', () => {
     ['when extension outputs are followed by a byte', withExtensions('a16161f500')],
     ['when extension outputs are cut short', withExtensions('a16161')],
     ['when extension outputs name one extension twice', withExtensions('a26161f56161f4')],
-    ['when an extension\'s name is no text or number', withExtensions('a1f5f5')],
+    ["when an extension's name is no text or number", withExtensions('a1f5f5')],
     ['when extension outputs nest too deep', withExtensions('a161618181818101')],
     ['when it has attested credential data', withExtensions('00'.repeat(18), 0x41)],
     ['when it only says that it has attested credential data', head(0x41)],

@@ -52,5 +52,8 @@ describe('it is no map when it is', () => {
 })
 
 test('random bytes never throw', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (tail) => typeof isOneCborMap(Uint8Array.of(0xa3, ...tail), 0) === 'boolean'), { numRuns: 5000 })
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), (tail) => typeof isOneCborMap(Uint8Array.of(0xa3, ...tail), 0) === 'boolean'),
+    { numRuns: 5000 },
+  )
 })

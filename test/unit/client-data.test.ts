@@ -6,12 +6,16 @@ const read = (text: string) => parseClientData(new TextEncoder().encode(text))
 
 test('client data is read as claimed, and what is missing is undefined', () => {
   assert.deepEqual(read('{"type":"webauthn.get","challenge":"AA","origin":"https://a","crossOrigin":true,"topOrigin":"https://b"}'), {
-    type: 'webauthn.get', challenge: 'AA', origin: 'https://a', crossOrigin: true, hasTopOrigin: true,
+    type: 'webauthn.get',
+    challenge: 'AA',
+    origin: 'https://a',
+    crossOrigin: true,
+    hasTopOrigin: true,
   })
   assert.deepEqual(read('{}'), { type: undefined, challenge: undefined, origin: undefined, crossOrigin: false, hasTopOrigin: false })
 })
 
-test('a byte order mark is dropped, as the specification\'s UTF-8 decode does, but only one', () => {
+test("a byte order mark is dropped, as the specification's UTF-8 decode does, but only one", () => {
   assert.notEqual(read('\ufeff{}'), null)
   assert.equal(read('\ufeff\ufeff{}'), null)
 })

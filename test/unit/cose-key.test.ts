@@ -10,11 +10,21 @@ type Members = [number, unknown][]
 const p256 = ecKeyOn(EC_CURVES[0] as (typeof EC_CURVES)[number]).members
 const p384 = ecKeyOn(EC_CURVES[1] as (typeof EC_CURVES)[number]).members
 const rsa = rsaMembers(2048)
-const ed25519: Members = [[1, 1], [3, -8], [-1, 6], [-2, bytesOf(generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x ?? '')]]
+const ed25519: Members = [
+  [1, 1],
+  [3, -8],
+  [-1, 6],
+  [-2, bytesOf(generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x ?? '')],
+]
 
 function rsaMembers(modulusLength: number): Members {
   const jwk = generateKeyPairSync('rsa', { modulusLength }).publicKey.export({ format: 'jwk' })
-  return [[1, 3], [3, -257], [-1, bytesOf(jwk.n ?? '')], [-2, bytesOf(jwk.e ?? '')]]
+  return [
+    [1, 3],
+    [3, -257],
+    [-1, bytesOf(jwk.n ?? '')],
+    [-2, bytesOf(jwk.e ?? '')],
+  ]
 }
 
 /** `members` with some replaced, added, or (undefined) removed. */
@@ -72,8 +82,21 @@ describe('algorithm_refused is the answer to', () => {
     ['a map with one label twice', Uint8Array.of(0xa6, ...coseBytes(p256).subarray(1), 0x03, 0x26)],
     ['more than a kibibyte', changed(p256, [[-4, new Uint8Array(1024)]])],
     ['an algorithm nobody verifies (RS1)', changed(rsa, [[3, -65535]])],
-    ['an algorithm nobody verifies (Ed448)', changed(ed25519, [[3, -53], [-1, 7], [-2, new Uint8Array(57)]])],
-    ['an algorithm nobody verifies (ES256K)', changed(p256, [[3, -47], [-1, 8]])],
+    [
+      'an algorithm nobody verifies (Ed448)',
+      changed(ed25519, [
+        [3, -53],
+        [-1, 7],
+        [-2, new Uint8Array(57)],
+      ]),
+    ],
+    [
+      'an algorithm nobody verifies (ES256K)',
+      changed(p256, [
+        [3, -47],
+        [-1, 8],
+      ]),
+    ],
     ['an algorithm that is a text', changed(p256, [[3, 'ES256']])],
     ['no algorithm', changed(p256, [[3, undefined]])],
     ['no key type', changed(p256, [[1, undefined]])],
@@ -85,7 +108,13 @@ describe('algorithm_refused is the answer to', () => {
     ['an Ed25519 key for RS256', changed(ed25519, [[3, -257]])],
     ['a P-256 key for ES384', changed(p256, [[3, -35]])],
     ['a P-384 key for ES256', changed(p384, [[3, -7]])],
-    ['a P-384 key that says P-256', changed(p384, [[3, -7], [-1, 1]])],
+    [
+      'a P-384 key that says P-256',
+      changed(p384, [
+        [3, -7],
+        [-1, 1],
+      ]),
+    ],
     ['a P-256 key of type OKP', changed(p256, [[1, 1]])],
     ['an Ed25519 key on another curve', changed(ed25519, [[-1, 4]])],
     ['an x that is too short', changed(p256, [[-2, bytesIn(p256, -2).subarray(1)]])],
@@ -93,7 +122,13 @@ describe('algorithm_refused is the answer to', () => {
     ['a compressed point', changed(p256, [[-3, true]])],
     ['no y', changed(p256, [[-3, undefined]])],
     ['a point off the curve', changed(p256, [[-3, bytesIn(p256, -2)]])],
-    ['the point of zeros', changed(p256, [[-2, new Uint8Array(32)], [-3, new Uint8Array(32)]])],
+    [
+      'the point of zeros',
+      changed(p256, [
+        [-2, new Uint8Array(32)],
+        [-3, new Uint8Array(32)],
+      ]),
+    ],
     ['a member more (a private key)', changed(p256, [[-4, new Uint8Array(32)]])],
     ['a member more (key operations)', changed(ed25519, [[4, [2]]])],
     ['a short Ed25519 key', changed(ed25519, [[-2, new Uint8Array(31)]])],
@@ -120,7 +155,11 @@ describe('an Ed25519 key of small order', () => {
   const IDENTITY = `01${'00'.repeat(31)}`
   const SIGN = 0x80
   const points = [
-    '00'.repeat(32), IDENTITY, `ec${'ff'.repeat(30)}7f`, `ed${'ff'.repeat(30)}7f`, `ee${'ff'.repeat(30)}7f`,
+    '00'.repeat(32),
+    IDENTITY,
+    `ec${'ff'.repeat(30)}7f`,
+    `ed${'ff'.repeat(30)}7f`,
+    `ee${'ff'.repeat(30)}7f`,
     '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
     'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
   ].map((hex) => new Uint8Array(Buffer.from(hex, 'hex')))

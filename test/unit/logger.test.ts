@@ -13,7 +13,20 @@ const seed = new TextDecoder().decode(createUser().getSeed())
 const jwt = 'eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJqdGkiOiJhIn0.c2lnbmF0dXJl'
 
 describe('the log', () => {
-  for (const member of ['seed', 'jwt', 'sig', 'nonce', 'ticket', 'token', 'auth_token', 'assertion', 'resume', 'password', 'authorization', 'signature']) {
+  for (const member of [
+    'seed',
+    'jwt',
+    'sig',
+    'nonce',
+    'ticket',
+    'token',
+    'auth_token',
+    'assertion',
+    'resume',
+    'password',
+    'authorization',
+    'signature',
+  ]) {
     test(`shows no member called ${member}, at any depth`, () => {
       const { log, lines } = capture()
       const secret = 'a "quoted\\" secret-value'
@@ -23,7 +36,10 @@ describe('the log', () => {
     })
   }
 
-  for (const [name, secret] of [['seed', seed], ['JWT', jwt]] as const) {
+  for (const [name, secret] of [
+    ['seed', seed],
+    ['JWT', jwt],
+  ] as const) {
     test(`shows no ${name} in a message, a value, an error or its cause`, () => {
       const { log, lines } = capture()
       log.info({ value: `x${'='}${secret}` }, `text ${secret} text`)
@@ -63,7 +79,11 @@ describe('the line of a verdict', () => {
       verdictLine(log, verdictEvent(verdict))
       assert.equal(lines.length, 1)
       assert.equal(last().reason, verdict.reason)
-      const level = { granted: 'info', denied: { notice: 'info', warning: 'warn', alert: 'warn' }[last().severity as 'notice'], error: 'error' }[verdict.outcome]
+      const level = {
+        granted: 'info',
+        denied: { notice: 'info', warning: 'warn', alert: 'warn' }[last().severity as 'notice'],
+        error: 'error',
+      }[verdict.outcome]
       assert.equal(last().level, level)
     }
   })
@@ -72,9 +92,18 @@ describe('the line of a verdict', () => {
     const { log, last } = capture()
     verdictLine(log, verdictEvent({ outcome: 'granted', reason: 'proof' }))
     const { outcome, handle, client_id, account, roles, stage, duration_ms } = last()
-    assert.deepEqual({ outcome, handle, client_id, account, roles, stage, duration_ms }, {
-      outcome: 'granted', handle: 'alice', client_id: 12, account: 'APP', roles: ['orders-reader'], stage: 'record', duration_ms: 3.4,
-    })
+    assert.deepEqual(
+      { outcome, handle, client_id, account, roles, stage, duration_ms },
+      {
+        outcome: 'granted',
+        handle: 'alice',
+        client_id: 12,
+        account: 'APP',
+        roles: ['orders-reader'],
+        stage: 'record',
+        duration_ms: 3.4,
+      },
+    )
   })
 
   test('works when nothing is known of the request', () => {

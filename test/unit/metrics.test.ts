@@ -10,7 +10,10 @@ const golden = new URL('../golden/metrics.txt', import.meta.url)
 const docs = new URL('../../docs/metrics.md', import.meta.url)
 
 function seriesOf(body: string): string[] {
-  return body.split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => line.slice(0, line.lastIndexOf(' ')))
+  return body
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => line.slice(0, line.lastIndexOf(' ')))
 }
 // The garbage collector and the event loop make series when they first happen.
 const ours = (series: string[]) => series.filter((name) => name.startsWith('nats_webauthn_'))
@@ -18,7 +21,10 @@ const ours = (series: string[]) => series.filter((name) => name.startsWith('nats
 describe('the metrics', () => {
   test('have the names, helps and types of the golden exposition', async () => {
     const { body } = await testMetrics().exposition()
-    const head = body.split('\n').filter((line) => /^# (HELP|TYPE) nats_webauthn_/.test(line)).join('\n')
+    const head = body
+      .split('\n')
+      .filter((line) => /^# (HELP|TYPE) nats_webauthn_/.test(line))
+      .join('\n')
     assert.equal(head, readFileSync(golden, 'utf8').trimEnd())
   })
 
@@ -40,13 +46,23 @@ describe('the metrics', () => {
   test('show every verdict, stage and lifecycle code as 0 before anything happened', async () => {
     const { body } = await testMetrics().exposition()
     const verdicts = ours(seriesOf(body)).filter((series) => series.startsWith('nats_webauthn_verdicts_total{'))
-    assert.deepEqual(verdicts.sort(), VERDICTS.map(({ outcome, reason }) => `nats_webauthn_verdicts_total{outcome="${outcome}",reason="${reason}"}`).sort())
+    assert.deepEqual(
+      verdicts.sort(),
+      VERDICTS.map(({ outcome, reason }) => `nats_webauthn_verdicts_total{outcome="${outcome}",reason="${reason}"}`).sort(),
+    )
     const lifecycle = ours(seriesOf(body)).filter((series) => series.startsWith('nats_webauthn_lifecycle_total{'))
-    assert.deepEqual(lifecycle.sort(), ALL_LIFECYCLE_CODES.map(({ area, outcome, reason }) => `nats_webauthn_lifecycle_total{area="${area}",outcome="${outcome}",reason="${reason}"}`).sort())
+    assert.deepEqual(
+      lifecycle.sort(),
+      ALL_LIFECYCLE_CODES.map(
+        ({ area, outcome, reason }) => `nats_webauthn_lifecycle_total{area="${area}",outcome="${outcome}",reason="${reason}"}`,
+      ).sort(),
+    )
     for (const series of [...verdicts, ...lifecycle]) assert.equal(seriesValue(body, series), 0)
     for (const stage of STAGES) assert.equal(seriesValue(body, `nats_webauthn_stage_duration_seconds_count{stage="${stage}"}`), 0)
-    for (const mode of ['basic', 'bearer', 'mtls']) assert.equal(seriesValue(body, `nats_webauthn_metrics_auth_failures_total{mode="${mode}"}`), 0)
-    for (const outcome of ['granted', 'denied', 'error']) assert.equal(seriesValue(body, `nats_webauthn_verdict_duration_seconds_count{outcome="${outcome}"}`), 0)
+    for (const mode of ['basic', 'bearer', 'mtls'])
+      assert.equal(seriesValue(body, `nats_webauthn_metrics_auth_failures_total{mode="${mode}"}`), 0)
+    for (const outcome of ['granted', 'denied', 'error'])
+      assert.equal(seriesValue(body, `nats_webauthn_verdict_duration_seconds_count{outcome="${outcome}"}`), 0)
   })
 
   test('count each verdict once, and a coalesced one as often as it counts', async () => {
@@ -55,7 +71,10 @@ describe('the metrics', () => {
     metrics.verdict(verdictEvent({ outcome: 'denied', reason: 'sig_missing' }, { count: 5 }))
     const { body } = await metrics.exposition()
     for (const { outcome, reason } of VERDICTS) {
-      assert.equal(seriesValue(body, `nats_webauthn_verdicts_total{outcome="${outcome}",reason="${reason}"}`), reason === 'sig_missing' ? 6 : 1)
+      assert.equal(
+        seriesValue(body, `nats_webauthn_verdicts_total{outcome="${outcome}",reason="${reason}"}`),
+        reason === 'sig_missing' ? 6 : 1,
+      )
     }
   })
 
@@ -87,7 +106,11 @@ describe('the metrics', () => {
       if (broken) throw new Error('store unavailable')
       return { pending: 0, active: 2, quarantined: 0, revoked: 1 }
     }
-    const metrics = testMetrics({ credentials: down, sessions: async () => ({ ...down(), pending: 0 }), requestsInFlight: () => down().active })
+    const metrics = testMetrics({
+      credentials: down,
+      sessions: async () => ({ ...down(), pending: 0 }),
+      requestsInFlight: () => down().active,
+    })
     assert.equal(seriesValue((await metrics.exposition()).body, 'nats_webauthn_credentials{state="active"}'), 2)
     broken = true
     const { body } = await metrics.exposition()
@@ -102,7 +125,10 @@ describe('the metrics', () => {
     metrics.policyLoaded({ hash: 'bb', at: new Date(2_000_000) })
     metrics.policyRejected()
     const { body } = await metrics.exposition()
-    assert.deepEqual(seriesOf(body).filter((series) => series.includes('policy_info')), ['nats_webauthn_policy_info{hash="bb"}'])
+    assert.deepEqual(
+      seriesOf(body).filter((series) => series.includes('policy_info')),
+      ['nats_webauthn_policy_info{hash="bb"}'],
+    )
     assert.equal(seriesValue(body, 'nats_webauthn_policy_last_reload_successful'), 0)
     assert.equal(seriesValue(body, 'nats_webauthn_policy_last_reload_success_timestamp_seconds'), 2000)
   })
@@ -118,7 +144,10 @@ describe('the metrics', () => {
     const metrics = testMetrics()
     metrics.policyLoaded({ hash: 'aa', at: new Date() })
     const before = ours(seriesOf((await metrics.exposition()).body))
-    const [values] = fc.sample(fc.array(fc.tuple(fc.nat(), fc.string(), fc.double({ min: 0, max: 10, noNaN: true })), { minLength: 1000, maxLength: 1000 }), 1)
+    const [values] = fc.sample(
+      fc.array(fc.tuple(fc.nat(), fc.string(), fc.double({ min: 0, max: 10, noNaN: true })), { minLength: 1000, maxLength: 1000 }),
+      1,
+    )
     for (let i = 0; i < 100_000; i++) {
       const [n, text, seconds] = values?.[i % 1000] ?? [0, '', 0]
       const verdict = ALL_VERDICTS[(n + i) % ALL_VERDICTS.length]

@@ -9,8 +9,14 @@ describe('text from outside', () => {
   })
 
   for (const [name, char, escaped] of [
-    ['a line feed', '\n', '\\u{a}'], ['an escape', '\u001b', '\\u{1b}'], ['a C1 control', '\u009b', '\\u{9b}'], ['a bidirectional override', '\u202e', '\\u{202e}'],
-    ['a zero-width space', '\u200b', '\\u{200b}'], ['a line separator', '\u2028', '\\u{2028}'], ['a lone surrogate', '\ud800', '\\u{d800}'], ['a backslash', '\\', '\\u{5c}'],
+    ['a line feed', '\n', '\\u{a}'],
+    ['an escape', '\u001b', '\\u{1b}'],
+    ['a C1 control', '\u009b', '\\u{9b}'],
+    ['a bidirectional override', '\u202e', '\\u{202e}'],
+    ['a zero-width space', '\u200b', '\\u{200b}'],
+    ['a line separator', '\u2028', '\\u{2028}'],
+    ['a lone surrogate', '\ud800', '\\u{d800}'],
+    ['a backslash', '\\', '\\u{5c}'],
     ['an invisible tag', '\u{e0001}', '\\u{e0001}'],
   ] as const) {
     test(`spells out ${name}`, () => assert.equal(safeText(`a${char}b`, 100), `a${escaped}b`))
@@ -20,10 +26,12 @@ describe('text from outside', () => {
     assert.equal(safeText('abcd', 4), 'abcd')
     assert.equal(safeText('abcde', 4), 'abc…')
     assert.equal(safeText('ab😀cd', 4), 'ab…')
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 1, max: 40 }), (text, charsMax) => {
-      const safe = safeText(text, charsMax)
-      assert(safe.length <= charsMax)
-      assert.doesNotMatch(safe, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)
-    }))
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 1, max: 40 }), (text, charsMax) => {
+        const safe = safeText(text, charsMax)
+        assert(safe.length <= charsMax)
+        assert.doesNotMatch(safe, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)
+      }),
+    )
   })
 })

@@ -53,15 +53,33 @@ function caseOf(vector: Vector, requireUserVerification: boolean): AssertionCase
   assert.ok(id !== null)
   return {
     response: {
-      id, rawId: id, type: 'public-key', clientExtensionResults: {},
-      response: { clientDataJSON: b64u(hex(clientDataJSON)), authenticatorData: b64u(hex(authenticatorData)), signature: b64u(hex(signature)) },
+      id,
+      rawId: id,
+      type: 'public-key',
+      clientExtensionResults: {},
+      response: {
+        clientDataJSON: b64u(hex(clientDataJSON)),
+        authenticatorData: b64u(hex(authenticatorData)),
+        signature: b64u(hex(signature)),
+      },
     },
     credential: {
-      id, publicKey: b64u(hex(vector.credentialPublicKey)), signCount: 0, signCountAt: 0,
-      backupEligible: vector.registration.flags.be, rpId: vector.rpId, class: 'person', userHandle: b64u('someone'),
+      id,
+      publicKey: b64u(hex(vector.credentialPublicKey)),
+      signCount: 0,
+      signCountAt: 0,
+      backupEligible: vector.registration.flags.be,
+      rpId: vector.rpId,
+      class: 'person',
+      userHandle: b64u('someone'),
     },
     expected: {
-      challenge: hex(challenge), rpId: vector.rpId, origins: [vector.origin], class: 'person', requireUserVerification, algorithms: DEFAULT_ALGORITHMS,
+      challenge: hex(challenge),
+      rpId: vector.rpId,
+      origins: [vector.origin],
+      class: 'person',
+      requireUserVerification,
+      algorithms: DEFAULT_ALGORITHMS,
     },
   }
 }
@@ -75,7 +93,8 @@ for (const vector of vectors) {
     for (const [i, requireUserVerification] of [false, true].entries()) {
       const wanted = VERDICTS[vector.name]?.[i]
       const given = caseOf(vector, requireUserVerification)
-      test(`${wanted} by the verifier, user verification required: ${requireUserVerification}`, () => assert.equal(verdictOf(given), wanted))
+      test(`${wanted} by the verifier, user verification required: ${requireUserVerification}`, () =>
+        assert.equal(verdictOf(given), wanted))
 
       test(`${wanted} by assertion check, user verification required: ${requireUserVerification}`, () => {
         const verdict = checkAssertionLine(JSON.stringify({ name: vector.name, ...lineOf(given) }))
@@ -107,15 +126,26 @@ test('a published key signs a proof for a connection, and the verifier takes it'
   const given = caseOf(vector, false)
   const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest())
   const challenge = connectChallenge(sha256, { nonce: 'UyUC1jbMgWaxsGk', url: 'tls://nats.example.org:4222', nkey: '', plain: false })
-  const clientDataJSON = Buffer.from(JSON.stringify({ type: 'webauthn.get', challenge: b64u(challenge), origin: vector.origin, crossOrigin: false }))
+  const clientDataJSON = Buffer.from(
+    JSON.stringify({ type: 'webauthn.get', challenge: b64u(challenge), origin: vector.origin, crossOrigin: false }),
+  )
   const members: unknown = decodeCredentialPublicKey(hex(vector.credentialPublicKey))
   assert.ok(members instanceof Map)
   const key = createPrivateKey({
-    key: { kty: 'EC', crv: 'P-256', x: b64u(members.get(-2)), y: b64u(members.get(-3)), d: b64u(hex(vector.privateInputs.credential_private_key ?? '')) },
+    key: {
+      kty: 'EC',
+      crv: 'P-256',
+      x: b64u(members.get(-2)),
+      y: b64u(members.get(-3)),
+      d: b64u(hex(vector.privateInputs.credential_private_key ?? '')),
+    },
     format: 'jwk',
   })
   const authenticatorData = hex(vector.authentication.authenticatorData)
   const signature = sign('sha256', Buffer.concat([authenticatorData, sha256(clientDataJSON)]), key)
-  const response = { ...given.response, response: { clientDataJSON: b64u(clientDataJSON), authenticatorData: b64u(authenticatorData), signature: b64u(signature) } }
+  const response = {
+    ...given.response,
+    response: { clientDataJSON: b64u(clientDataJSON), authenticatorData: b64u(authenticatorData), signature: b64u(signature) },
+  }
   assert.equal(verdictOf({ ...given, response, expected: { ...given.expected, challenge } }), 'accepted')
 })

@@ -1,0 +1,61 @@
+/** States as they are at the scrape: a count that is kept can drift, the truth cannot. */
+import { Gauge, type Registry } from 'prom-client'
+import type { CredentialRecord, SessionRecord } from '../core/records.ts'
+import type { AuditStream } from './metric-families.ts'
+
+type NatsAccount = 'AUTH' | 'AUDIT' | 'SYS'
+
+/** Asked for at each scrape. What throws, rejects or takes too long is left out of it. */
+export interface MetricSources {
+  requestsInFlight(): number
+  ready(): boolean
+  credentials(): CountsByState<CredentialRecord['state']>
+  sessions(): CountsByState<SessionRecord['state']>
+  /** Records that wait, by stream. */
+  auditQueue(): Record<AuditStream, number>
+  natsConnected(): Record<NatsAccount, boolean>
+}
+type CountsByState<State extends string> = Record<State, number> | Promise<Record<State, number>>
+
+/** Gauges that are computed when somebody looks. */
+export function registerSources(sources: MetricSources, registry: Registry): void {
+  const gauge = <Label extends string>(name: string, help: string, label: Label | null, read: () => Values | Promise<Values>) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: label === null ? [] : [label],
+      registers: [registry],
+      async collect() {
+        try {
+          for (const [value, count] of Object.entries(await inTime(read()))) {
+            if (label === null) this.set(count)
+            else this.set({ [label]: value } as Record<Label, string>, count)
+          }
+        } catch {
+          // An old number would be a lie; Prometheus marks a missing series as stale.
+          this.reset()
+          if (label === null) this.remove({})
+        }
+      },
+    })
+  gauge('nats_webauthn_requests_in_flight', 'Requests that are being decided.', null, () => ({ all: sources.requestsInFlight() }))
+  gauge('nats_webauthn_ready', 'Whether the verifier takes requests.', null, () => ({ all: Number(sources.ready()) }))
+  gauge('nats_webauthn_credentials', 'Enrolled credentials by state.', 'state', () => sources.credentials())
+  gauge('nats_webauthn_sessions', 'Endorsed sessions by state.', 'state', () => sources.sessions())
+  gauge('nats_webauthn_audit_queue_records', 'Audit records that wait to be published.', 'stream', () => sources.auditQueue())
+  gauge('nats_webauthn_nats_connected', 'Whether the connection to each account is up.', 'account', () =>
+    Object.fromEntries(Object.entries(sources.natsConnected()).map(([account, up]) => [account, Number(up)])),
+  )
+}
+type Values = Record<string, number>
+
+const sourceTimeoutMs = 2000
+
+async function inTime(values: Values | Promise<Values>): Promise<Values> {
+  if (!(values instanceof Promise)) return values
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('asking a source of metrics')), sourceTimeoutMs)
+  })
+  return Promise.race([values, late]).finally(() => clearTimeout(timer))
+}
