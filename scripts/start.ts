@@ -21,9 +21,9 @@ const NEXT = `
 nats-server and the verifier are running; their files are in local/. In another terminal:
 
   cd local
-  npx nats-webauthn invite orders --machine --role orders-writer --out orders.ticket
-  npx nats-webauthn enrol --url http://localhost:${SHIPPED_PORTS.enrolment} --ticket-file orders.ticket --key orders.key
-  node --import tsx ../examples/orders.ts orders.key
+  npx nats-webauthn invite desk --machine --role orders-service --out desk.ticket
+  npx nats-webauthn enrol --url http://localhost:${SHIPPED_PORTS.enrolment} --ticket-file desk.ticket --key desk.key
+  npx tsx ../examples/orders-service.ts desk.key
   npx nats-webauthn audit tail --follow
   npx nats-webauthn credential list
 

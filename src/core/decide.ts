@@ -155,36 +155,35 @@ async function prove(arrival: Arrival, journey: Journey, known: Known): Promise<
   return passed({ request, offer, credential, identity, session, assertion, userVerified, guardKey, earlier })
 }
 
-/** Stage 3: the records that the offer points at, all of them in force. */
+/** Stage 3: the records that the offer points at, all of them in force. They are read first, so that a denial says whose they are. */
 async function lookUp(
   offer: Offer,
   request: AuthorizationRequest,
   { journey, known, now }: { journey: Journey; known: Known; now: Date },
 ): Promise<Checked<{ credential: Stored<CredentialRecord>; identity: IdentityRecord; session: SessionRecord | null }>> {
   const { world, rules } = journey
-  let session: SessionRecord | null = null
-  let credential: Stored<CredentialRecord> | null
-  if (offer.form === 'proof' || offer.form === 'endorsing') {
-    credential = await world.credentials.find(offer.assertion.id)
-  } else {
-    const stored = await world.sessions.find(offer.nkey)
-    known.session = stored === null ? null : offer.nkey
-    const usable = checkSessionState(stored?.record ?? null, now)
+  const proves = offer.form === 'proof' || offer.form === 'endorsing'
+  const session = proves ? null : ((await world.sessions.find(offer.nkey))?.record ?? null)
+  const credential = proves
+    ? await world.credentials.find(offer.assertion.id)
+    : session && (await world.credentials.findByKey(session.credential))
+  const identity = credential && (await world.identities.find(credential.record.handle))
+  known.session = session?.nkey ?? null
+  known.credential = credential?.record ?? null
+  known.identity = identity
+
+  if (!proves) {
+    const usable = checkSessionState(session, now)
     if (!usable.ok) return usable
-    session = usable.value
     if (offer.form === 'plain') {
-      if (!session.plain) return denied('session_not_plain')
+      if (!usable.value.plain) return denied('session_not_plain')
       if (!mayUsePlainSession(request, rules)) return denied('plain_session_without_tls')
     }
-    credential = await world.credentials.findByKey(session.credential)
   }
-  known.credential = credential?.record ?? null
-  // A session never outlives its credential or its identity, so both are looked up on every path.
+  // A session never outlives its credential or its identity, so both are judged on every path.
   const active = checkCredentialState(credential, now)
   if (!active.ok) return active
-  const identity = await world.identities.find(active.value.record.handle)
   if (identity === null) return denied('identity_unknown')
-  known.identity = identity
   if (identity.state !== 'active') return denied('identity_disabled')
   return passed({ credential: active.value, identity, session })
 }

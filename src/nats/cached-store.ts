@@ -18,6 +18,8 @@ export interface CachedStoreOptions<T> {
   /** The key that a record belongs under; under another it is as good as undecodable. */
   keyOf(record: T): string
   entriesMax: number
+  /** A record that another verifier is about to change: too young to be believed, so the leader is asked. */
+  isUnsettled?: (record: T) => boolean
   onReport: OnStoreReport
 }
 
@@ -77,7 +79,7 @@ export class CachedStore<T extends object> {
   /** The record, from the cache where that is current. The same object until the record changes. */
   async find(key: string): Promise<Stored<T> | null> {
     const entry = this.#entries.get(key)
-    if (entry !== undefined && this.#watch.isCurrent()) {
+    if (entry !== undefined && this.#watch.isCurrent() && !this.#isUnsettled(entry)) {
       // Least recently used first: only then is the order worth a write.
       if (this.#evicted) {
         this.#entries.delete(key)
@@ -156,6 +158,10 @@ export class CachedStore<T extends object> {
 
   stop(): void {
     this.#watch.stop()
+  }
+
+  #isUnsettled({ stored }: Entry<T>): boolean {
+    return stored !== null && this.#options.isUnsettled?.(stored.record) === true
   }
 
   #answer(entry: Entry<T>): Stored<T> | null {

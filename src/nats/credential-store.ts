@@ -23,7 +23,16 @@ export interface CredentialStore extends CredentialPort {
 const entriesMax = 200_000
 
 export function createCredentialStore(bucket: KvBucket, onReport: OnStoreReport): CredentialStore {
-  const cache = new CachedStore({ bucket, schema: credentialSchema, keys: '*', keyOf: ({ id }) => credentialKey(id), entriesMax, onReport })
+  const cache = new CachedStore({
+    bucket,
+    schema: credentialSchema,
+    keys: '*',
+    keyOf: ({ id }) => credentialKey(id),
+    entriesMax,
+    // Activated on one verifier, used on another a moment later.
+    isUnsettled: ({ state }) => state === 'pending',
+    onReport,
+  })
   return {
     cache,
     records: cache.asRecords(),

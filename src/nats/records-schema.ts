@@ -110,7 +110,8 @@ export const ceremonySchema: z.ZodType<CeremonyRecord> = z.strictObject({
   id: z.string().min(1).max(128),
   purpose,
   issued: key,
-  subject: text,
+  // A credential id may be 1023 bytes: 1364 characters.
+  subject: z.string().max(2048),
   ticket: key.nullable(),
   expiresAt: millis,
   state: z.enum(['issued', 'used']),

@@ -20,7 +20,16 @@ export interface SessionStore extends SessionPort {
 const entriesMax = 500_000
 
 export function createSessionStore(bucket: KvBucket, onReport: OnStoreReport): SessionStore {
-  const cache = new CachedStore({ bucket, schema: sessionSchema, keys: '*', keyOf: ({ nkey }) => nkey, entriesMax, onReport })
+  const cache = new CachedStore({
+    bucket,
+    schema: sessionSchema,
+    keys: '*',
+    keyOf: ({ nkey }) => nkey,
+    entriesMax,
+    // Activated on one verifier, used on another a moment later.
+    isUnsettled: ({ state }) => state === 'pending',
+    onReport,
+  })
   return {
     cache,
     find: (nkey) => cache.find(nkey),

@@ -6,6 +6,7 @@ import { verdictEvent } from '../support/audit-events.ts'
 import { options, withTrail } from '../support/audit-trail.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
 
+const nameInUse = 10058
 const grant = () => verdictEvent({ outcome: 'granted', reason: 'proof' })
 const refusal = (api: Promise<unknown>) =>
   api.then(
@@ -125,6 +126,25 @@ for (const line of NATS_LINES) {
           () => auditor.jetstream().publish('audit.webauthn.connection.granted.proof', 'forged'),
         ])
           assert.equal(await refusal(api()), 'PERMISSIONS_VIOLATION')
+      }))
+
+    test('the right to create a stream is no right to weaken one that is there', () =>
+      withTrail(line, async ({ verifier }) => {
+        await ensureStreams(verifier, options)
+        const manager = await verifier.jetstreamManager()
+        const before = (await manager.streams.info('WEBAUTHN_AUDIT')).config
+        const [wanted] = wantedStreams(options)
+        for (const weaker of [
+          { deny_purge: false },
+          { deny_delete: false },
+          { max_age: 3600e9 },
+          { max_msgs: 1 },
+          { discard: DiscardPolicy.Old },
+        ]) {
+          const added = manager.streams.add({ ...wanted, name: 'WEBAUTHN_AUDIT', ...weaker })
+          await assert.rejects(added, (error) => error instanceof NatsError && error.api_error?.err_code === nameInUse)
+        }
+        assert.deepEqual((await manager.streams.info('WEBAUTHN_AUDIT')).config, before)
       }))
   })
 }

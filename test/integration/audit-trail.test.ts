@@ -156,5 +156,25 @@ for (const line of NATS_LINES) {
           await restarted.kill('SIGKILL')
         }
       }))
+
+    test('a server that hangs: no grant, and the record that lands later is taken back by one that names it', () =>
+      withTrail(line, async ({ deployment, verifier, publisher, read }) => {
+        await ensureStreams(verifier, options)
+        const event = grant()
+        deployment.server.child.kill('SIGSTOP')
+        const startedAt = performance.now()
+        try {
+          await assert.rejects(publisher.audit.record(event), AuditUnavailable)
+          assert(performance.now() - startedAt < grantAckBudgetMs + 200)
+          publisher.audit.note({ ...event, verdict: { outcome: 'error', reason: 'audit_unavailable' }, stage: 'record', grant: null })
+        } finally {
+          deployment.server.child.kill('SIGCONT')
+        }
+        assert.deepEqual(await publisher.flush(10_000), { records: 0, verdicts: 0 })
+        const [landed, takenBack] = await read()
+        assert.equal(landed?.id, event.id)
+        assert.equal(JSON.parse(takenBack?.body ?? '').metadata.correlation_uid, event.id)
+        assert.equal(takenBack?.subject, 'audit.webauthn.connection.error.audit_unavailable')
+      }))
   })
 }

@@ -114,6 +114,7 @@ describe('a server URL', () => {
   test('in the canonical spelling is read as it stands', () => {
     for (const url of CANONICAL) assert.equal(parseServerUrl(url), url)
     assert.equal(parseServerUrl(`tls://${'a'.repeat(63)}.example:4222`), `tls://${'a'.repeat(63)}.example:4222`)
+    assert.equal(parseServerUrl(`tls://${'a.'.repeat(126)}a:4222`)?.length, 6 + 253 + 5)
   })
 
   for (const [url, why] of NOT_CANONICAL) {
