@@ -13,6 +13,7 @@ import { createMetrics } from './observability/metrics.ts'
 import type { OperationsListener } from './observability/operations.ts'
 import { inTime, untilThere } from './patience.ts'
 import type { PolicyFile } from './policy/policy-file.ts'
+import { type Quarantine, watchQuarantine } from './quarantine.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
 import { type Links, openLinks } from './verifier-links.ts'
 import {
@@ -84,42 +85,23 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
   const records = verifierRecords({ lifecycle: audit.lifecycle, name: config.nats.name, policyHash: () => policy.current().hash })
   parts.records = records
 
-  const stores = await untilThere('opening the buckets', log, () =>
-    openStores(links.auth, {
-      replicas: config.nats.replicas,
-      onReport: (report) => log.warn({ ...report, cause: undefined, err: report.cause }, 'store'),
-    }),
-  )
+  const state = await openState(config, { links, audit, policy, log })
+  const { stores, kicker, quarantine } = state
   parts.stores = stores
-  started.push(() => stores.stop())
-  await stores.ready()
-  const system = createSystem(links.system)
-  system.onDisconnect((connection) => stores.guard.disconnected(connection))
-  const kicker = createKicker({
-    guard: stores.guard,
-    system,
-    againAfterMs: kickAgainMs,
-    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
+  started.push(state.stop)
+  const callout = openCallout(config, {
+    links,
+    stores,
+    policy,
+    log,
+    metrics,
+    audit: audit.publisher.audit,
+    credentials: quarantine.watched,
   })
-  started.push(() => kicker.stop())
-
-  const callout = openCallout(config, { links, stores, policy, log, metrics, audit: audit.publisher.audit })
   parts.callout = callout
   const enrolment = await openEnrolment(config, { stores, policy, log, lifecycle: audit.lifecycle })
   started.push(() => enrolment?.app.close())
-  const admin = serveAdminApi({
-    link: links.auth,
-    world: {
-      stores,
-      kicker,
-      lifecycle: audit.lifecycle,
-      policy: policy.current,
-      version: VERSION,
-      enrolmentUrl: config.enrolment?.origin ?? null,
-      isReady: () => parts.readiness?.isReady() ?? false,
-    },
-    onFailure: (cause) => log.error({ err: cause }, 'admin api'),
-  })
+  const admin = openAdmin(config, { links, stores, kicker, audit, policy, parts, log })
   started.push(() => admin.stop())
 
   await recordStart(records, { stores, weaknesses: audit.weaknesses })
@@ -135,8 +117,84 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
       log.info({ outcome, policy: policy.current().hash.slice(0, 12) }, 'policy read again')
     },
     stop: () =>
-      (stopping ??= stop({ readiness, callout, admin, enrolment, kicker, records, audit, policy, stores, links, operations, log })),
+      (stopping ??= stop({
+        readiness,
+        callout,
+        admin,
+        enrolment,
+        kicker,
+        quarantine,
+        records,
+        audit,
+        policy,
+        stores,
+        links,
+        operations,
+        log,
+      })),
   }
+}
+
+interface State {
+  stores: Stores
+  kicker: Kicker
+  quarantine: Quarantine
+  stop(): void
+}
+
+/** The buckets, filled, and what ends connections when a record in them changes. */
+async function openState(
+  config: Config,
+  { links, audit, policy, log }: { links: Links; audit: Audit; policy: PolicyFile; log: Logger },
+): Promise<State> {
+  const stores = await untilThere('opening the buckets', log, () =>
+    openStores(links.auth, {
+      replicas: config.nats.replicas,
+      onReport: (report) => log.warn({ ...report, cause: undefined, err: report.cause }, 'store'),
+    }),
+  )
+  await untilThere('filling the caches', log, stores.ready)
+  const system = createSystem(links.system)
+  system.onDisconnect((connection) => stores.guard.disconnected(connection))
+  const kicker = createKicker({
+    guard: stores.guard,
+    system,
+    againAfterMs: kickAgainMs,
+    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
+  })
+  const quarantine = watchQuarantine({
+    credentials: stores.credentials,
+    kicker,
+    lifecycle: audit.lifecycle,
+    actor: config.nats.name,
+    policyHash: () => policy.current().hash,
+    onFailure: (cause) => log.error({ err: cause }, 'following a quarantine'),
+  })
+  const stop = () => {
+    kicker.stop()
+    stores.stop()
+  }
+  return { stores, kicker, quarantine, stop }
+}
+
+function openAdmin(
+  config: Config,
+  parts: { links: Links; stores: Stores; kicker: Kicker; audit: Audit; policy: PolicyFile; parts: Parts; log: Logger },
+): AdminApi {
+  const { links, stores, kicker, audit, policy, log } = parts
+  return serveAdminApi({
+    link: links.auth,
+    world: {
+      stores,
+      kicker,
+      lifecycle: audit.lifecycle,
+      policy: policy.current,
+      version: VERSION,
+      enrolmentUrl: config.enrolment?.origin ?? null,
+      isReady: () => parts.parts.readiness?.isReady() ?? false,
+    },
+    onFailure: (cause) => log.error({ err: cause }, 'admin api'),
+  })
 }
 
 async function recordStart(
@@ -218,6 +276,7 @@ async function stop(verifier: {
   admin: AdminApi
   enrolment: Enrolment | null
   kicker: Kicker
+  quarantine: Quarantine
   records: VerifierRecords
   audit: Audit
   policy: PolicyFile
@@ -226,7 +285,7 @@ async function stop(verifier: {
   operations: OperationsListener
   log: Logger
 }): Promise<void> {
-  const { readiness, callout, admin, enrolment, kicker, records, audit, policy, stores, links, operations, log } = verifier
+  const { readiness, callout, admin, enrolment, kicker, quarantine, records, audit, policy, stores, links, operations, log } = verifier
   const step = async (name: string, work: () => Promise<unknown> | undefined) => {
     const done = await inTime(Promise.resolve(work()), drainMsMax).catch((cause: unknown) => {
       log.error({ err: cause, step: name }, 'draining')
@@ -238,6 +297,7 @@ async function stop(verifier: {
   await step('readiness', () => readiness.stop())
   await step('leave', () => callout.leave())
   await step('in flight', () => callout.idle())
+  await step('quarantine', () => quarantine.settled())
   await step('enrolment', () => enrolment?.app.close())
   await step('admin', () => admin.stop())
   await step('record', () => records.record({ area: 'verifier', outcome: 'succeeded', reason: 'stopped' }, 'The verifier stopped.'))

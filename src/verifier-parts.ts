@@ -6,7 +6,7 @@ import { type AuditPublisher, createAuditPublisher } from './audit/publisher.ts'
 import { jetStreamSink } from './audit/record-sink.ts'
 import { AUDIT_STREAMS, type AuditStreamOptions, ensureStreams, inspectStreams, type StreamWeakness } from './audit/stream.ts'
 import { type Config, ConfigInvalid, type ListenAddress, readSecretFile, readSeed } from './config.ts'
-import type { AuditPort, LifecyclePort } from './core/ports.ts'
+import type { AuditPort, CredentialPort, LifecyclePort } from './core/ports.ts'
 import { createHttpServer, DEFAULT_RATE_LIMITS } from './http/server.ts'
 import { createAnswer, issuerFromSeed } from './nats/answer.ts'
 import { type AuthCallout, createAuthCallout } from './nats/auth-callout.ts'
@@ -176,9 +176,11 @@ export function openCallout(
     log,
     metrics,
     audit,
+    credentials,
   }: {
     links: Links
     stores: Stores
+    credentials: CredentialPort
     policy: PolicyFile
     log: Logger
     metrics: Metrics
@@ -188,7 +190,7 @@ export function openCallout(
   const { issuerSeedFile, xkeySeedFile, inFlightMax, queueMax } = config.callout
   const xkey = xkeySeedFile === null ? null : xkeyFromSeed(readSeed(xkeySeedFile, 'X'))
   const answer = createAnswer({ issuer: issuerFromSeed(readSeed(issuerSeedFile, 'A')), xkey, now: () => new Date() })
-  const { credentials, sessions, identities, guard } = stores
+  const { sessions, identities, guard } = stores
   return createAuthCallout({
     connection: links.auth.nats,
     journey: { rules: config.rules, xkey, world: { credentials, sessions, identities, guard, audit, answer, policy: policy.current } },

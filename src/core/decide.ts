@@ -2,25 +2,27 @@
  * The journey of one connection, top to bottom: open, read, look up, verify, resolve, store, record, answer.
  * Cheap checks first; the order is security (docs/architecture.md). This is the only file that branches on outcomes.
  */
-import { createHash } from 'node:crypto'
-import { verifyAssertion, judgeSignCount, type VerifiedAssertion } from './assertion.ts'
-import type { ConnectionFacts, GrantFacts, IdentityFacts, Verdict, VerdictEvent } from './audit-event.ts'
+import { type Admission, admissionOf, type Proven, reserveSession } from './admission.ts'
+import { judgeSignCount, type VerifiedAssertion, verifyAssertion } from './assertion.ts'
+import type { GrantFacts, Verdict, VerdictEvent } from './audit-event.ts'
 import { type AuthorizationRequest, type IncomingRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { checkCredentialState } from './credential.ts'
-import type { GrantReason, Stage } from './denial.ts'
-import { base64url, lengthPrefixed } from './encoding.ts'
-import { credentialKey, type Nonce, parseNonce, type UserNkey } from './identifiers.ts'
-import type { Grant } from './policy.ts'
+import type { Stage } from './denial.ts'
+import { guardEntry, guardKeyOf, isSameProof } from './guard-entry.ts'
+import { type Nonce, parseNonce } from './identifiers.ts'
+import { eventOf, type Known, nothingKnown } from './known.ts'
 import { AuditUnavailable, StoreUnavailable, type TracePort, type World, type XkeyPort } from './ports.ts'
 import { type Offer, readOffer } from './proof.ts'
-import { connectChallenge, MACHINE_ORIGIN } from './protocol.ts'
+import { connectChallenge } from './protocol.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
+import { expectedAssertion } from './relying-party.ts'
 import { resolveGrant } from './resolve.ts'
 import type { Rules } from './rules.ts'
 import { checkServerUrl, mayUsePlainSession } from './server-url.ts'
-import { checkSessionState, mayEndorse, sha256, verifyBoundResume, verifyPlainResume } from './session.ts'
-import { userClaims, type UserClaims } from './user-claims.ts'
+import { checkSessionState, sha256, verifyBoundResume, verifyPlainResume } from './session.ts'
+import { moveSignCount, quarantine } from './sign-count.ts'
+import type { UserClaims } from './user-claims.ts'
 
 /** One request and everything about the moment that core may not find out by itself. */
 export interface Arrival extends IncomingRequest {
@@ -45,48 +47,10 @@ export type Decision = { event: VerdictEvent; reply: Uint8Array } | { event: nul
 
 // The answer must be at the server before it gives up on us.
 const answerMarginMs = 500
-const jitterShareMax = 0.1
-
-/** What is known about the request so far: grows along the journey, and is what a denial's record says. */
-interface Known {
-  request: AuthorizationRequest | null
-  url: string | null
-  credential: CredentialRecord | null
-  identity: IdentityRecord | null
-  session: UserNkey | null
-  assertion: VerifiedAssertion | null
-  verified: boolean
-  stage: Stage
-}
-
-/** A connection whose proof or session signature was verified: nothing less may be granted anything. */
-interface Proven {
-  request: AuthorizationRequest
-  offer: Offer
-  credential: Stored<CredentialRecord>
-  identity: IdentityRecord
-  /** The session that was resumed, or null after a proof. */
-  session: SessionRecord | null
-  assertion: VerifiedAssertion | null
-  userVerified: boolean
-  guardKey: string
-  /** The first admission of this very connection, when it is asked about again. */
-  earlier: GuardEntry | null
-}
-
-interface Admission {
-  reason: GrantReason
-  claims: UserClaims
-  grant: GrantFacts
-  /** The session to activate once the record is durable. */
-  endorsed: Stored<SessionRecord> | null
-}
 
 /** Decides one request and does what the verdict needs: counter, session, audit record, answer. Never throws. */
 export async function decide(arrival: Arrival, journey: Journey): Promise<Decision> {
-  const known: Known = {
-    request: null, url: null, credential: null, identity: null, session: null, assertion: null, verified: false, stage: 'open',
-  }
+  const known = nothingKnown()
   const { world } = journey
   let recorded: string | null = null
   try {
@@ -99,7 +63,7 @@ export async function decide(arrival: Arrival, journey: Journey): Promise<Decisi
 
     enter(arrival, known, 'record')
     const { reason, claims, grant } = admission.value
-    const event = eventOf(arrival, journey, known, { outcome: 'granted', reason }, grant)
+    const event = eventNow(arrival, journey, known, { outcome: 'granted', reason }, grant)
     await world.audit.record(event)
     recorded = event.id
     await activate(admission.value, proven.value, journey)
@@ -197,9 +161,7 @@ async function verify(
   const { nonce, rules, earlier, known, journey, now } = context
   switch (offer.form) {
     case 'plain':
-      return verifyPlainResume({ nkey: offer.nkey, nonce, signature: offer.signature })
-        ? passed(null)
-        : denied('session_signature_invalid')
+      return verifyPlainResume({ nkey: offer.nkey, nonce, signature: offer.signature }) ? passed(null) : denied('session_signature_invalid')
     case 'bound':
       return verifyBoundResume({ nkey: offer.nkey, nonce, url: offer.url, signature: offer.resume })
         ? passed(null)
@@ -221,33 +183,11 @@ async function verify(
       if (earlier !== null) return assertion
       const count = judgeSignCount(credential.record, assertion.value, now)
       if (!count.ok) {
-        if (count.denial === 'sign_count_regression') await quarantine(credential, journey, now)
+        if (count.denial === 'sign_count_regression') await quarantine(credential, journey.world.credentials, now)
         return count
       }
       return assertion
     }
-  }
-}
-
-function expectedAssertion(record: CredentialRecord, challenge: Uint8Array, rules: Rules) {
-  if (record.class === 'machine') {
-    return passed({
-      challenge, rpId: rules.machine.rpId, origins: [MACHINE_ORIGIN], class: 'machine' as const,
-      requireUserVerification: false, algorithms: rules.algorithms,
-    })
-  }
-  // A deployment without people has no Relying Party that a person's assertion could be for.
-  if (rules.person === null) return denied('rp_id_mismatch')
-  const { rpId, origins, requireUserVerification } = rules.person
-  return passed({ challenge, rpId, origins, class: 'person' as const, requireUserVerification, algorithms: rules.algorithms })
-}
-
-/** A copied device-bound key is shut out; a synced one has no counter to speak of, so it is refused and reported. */
-async function quarantine(stored: Stored<CredentialRecord>, { world }: Journey, now: Date): Promise<void> {
-  if (stored.record.backupEligible) return
-  let current: Stored<CredentialRecord> | null = stored
-  while (current !== null && current.record.state === 'active') {
-    current = await world.credentials.replace(current, { ...current.record, state: 'quarantined', endedAt: now.getTime() })
   }
 }
 
@@ -279,93 +219,15 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
 
   enter(arrival, known, 'store')
   if (earlier === null && proven.assertion !== null) {
-    const moved = await moveSignCount(proven.credential, proven.assertion, { world, now: arrival.now })
+    const moved = await moveSignCount(proven.credential, proven.assertion, { credentials: world.credentials, now: arrival.now })
     if (!moved.ok) return moved
   }
-  const endorsed = earlier === null && offer.form === 'endorsing' ? await reserveSession(proven, grant, { offer, arrival, world }) : passed(null)
+  const endorsed =
+    earlier === null && offer.form === 'endorsing'
+      ? await reserveSession(proven, grant, { offer, now: arrival.now, sessions: world.sessions })
+      : passed(null)
   if (!endorsed.ok) return endorsed
-  return passed(admission(proven, grant, endorsed.value, arrival))
-}
-
-/** Counters of zero do not move: the authenticator has none. Otherwise by compare-and-set, and the loser is denied. */
-async function moveSignCount(
-  stored: Stored<CredentialRecord>,
-  assertion: VerifiedAssertion,
-  { world, now }: { world: World; now: Date },
-): Promise<Checked<null>> {
-  if (assertion.signCount === 0 && stored.record.signCount === 0) return passed(null)
-  let current = stored
-  for (;;) {
-    const { signCount, backupState } = assertion
-    const other = await world.credentials.replace(current, { ...current.record, signCount, backupState, signCountAt: now.getTime() })
-    if (other === null) return passed(null)
-    const active = checkCredentialState(other, now)
-    if (!active.ok) return active
-    if (other.record.signCount >= signCount) return denied('sign_count_race')
-    current = other
-  }
-}
-
-async function reserveSession(
-  proven: Proven,
-  grant: Grant,
-  { offer, arrival, world }: { offer: Extract<Offer, { form: 'endorsing' }>; arrival: Arrival; world: World },
-): Promise<Checked<Stored<SessionRecord> | null>> {
-  if (grant.sessionSeconds === 0) return passed(null)
-  const now = arrival.now.getTime()
-  const record = proven.credential.record
-  const wanted: SessionRecord = {
-    v: 1,
-    nkey: offer.nkey,
-    credential: credentialKey(record.id),
-    handle: record.handle,
-    class: record.class,
-    plain: offer.plain,
-    userVerified: proven.userVerified,
-    createdAt: now,
-    expiresAt: Math.min(now + grant.sessionSeconds * 1000, record.expiresAt ?? Number.MAX_SAFE_INTEGER),
-    state: 'pending',
-    endedAt: null,
-  }
-  const there = await world.sessions.reserve(wanted)
-  if (!mayEndorse(there.record, wanted.credential)) return denied('endorsement_refused')
-  return passed({ record: { ...wanted, state: 'active' }, revision: there.revision })
-}
-
-function admission(proven: Proven, grant: Grant, endorsed: Stored<SessionRecord> | null, arrival: Arrival): Admission {
-  const { request, offer, credential, session, earlier } = proven
-  const now = Math.floor(arrival.now.getTime() / 1000)
-  // A connection that is asked about again keeps its first expiry to the second, so there is nothing to spread.
-  const jitter = earlier === null ? arrival.jitter : 0
-  const ttl = Math.max(1, Math.floor(grant.ttlSeconds * (1 - jitterShareMax * jitter)))
-  const ends = [now + ttl, seconds(session?.expiresAt), seconds(credential.record.expiresAt), grant.notAfter, earlier?.exp]
-  const exp = Math.min(...ends.filter((end): end is number => end !== null && end !== undefined))
-  const sessionEnd = endorsed?.record.expiresAt ?? session?.expiresAt ?? null
-  return {
-    reason: earlier !== null ? 'reasked' : GRANT_REASONS[offer.form],
-    claims: userClaims({
-      userNkey: request.userNkey,
-      account: grant.account,
-      handle: credential.record.handle,
-      id: arrival.id,
-      iat: now,
-      exp,
-      permissions: grant.permissions,
-    }),
-    grant: { account: grant.account, roles: grant.roles, expiresAt: exp, sessionExpiresAt: seconds(sessionEnd) ?? null },
-    endorsed,
-  }
-}
-
-const GRANT_REASONS: Record<Offer['form'], GrantReason> = {
-  proof: 'proof',
-  endorsing: 'proof_endorsing',
-  bound: 'session_bound',
-  plain: 'session_plain',
-}
-
-function seconds(milliseconds: number | null | undefined): number | null {
-  return milliseconds === null || milliseconds === undefined ? null : Math.floor(milliseconds / 1000)
+  return passed(admissionOf(proven, grant, { endorsed: endorsed.value, id: arrival.id, now: arrival.now, jitter: arrival.jitter }))
 }
 
 /** Stage 7, second half: a session is usable only once its record is durable. */
@@ -380,29 +242,8 @@ async function activate(admission: Admission, proven: Proven, { world }: Journey
 function remember(proven: Proven, claims: UserClaims, { world }: Journey): void {
   const { request, offer, credential, guardKey, earlier } = proven
   if (earlier !== null) return
-  world.guard.remember(guardKey, {
-    v: 1,
-    serverId: request.serverId,
-    clientId: request.clientId,
-    proof: digest(request.sig),
-    credential: credentialKey(credential.record.id),
-    session: offer.form === 'proof' ? null : offer.nkey,
-    handle: credential.record.handle,
-    iat: claims.iat,
-    exp: claims.exp,
-  })
-}
-
-function guardKeyOf(request: AuthorizationRequest, nonce: Nonce): string {
-  return base64url(sha256(lengthPrefixed(request.serverId, String(request.clientId), nonce)))
-}
-
-function isSameProof(earlier: GuardEntry, request: AuthorizationRequest, now: Date): boolean {
-  return earlier.proof === digest(request.sig) && earlier.exp * 1000 > now.getTime()
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+  const session = offer.form === 'proof' ? null : offer.nkey
+  world.guard.remember(guardKey, guardEntry(request, { credential: credential.record, session, iat: claims.iat, exp: claims.exp }))
 }
 
 /** Answers and records something that is not a grant. */
@@ -416,7 +257,7 @@ function refuse(
   const { world } = journey
   // Somebody we could not authenticate gets the empty answer, which denies; only a genuine request gets our signature.
   const reply = known.request === null ? new Uint8Array(0) : refusal(known.request, verdict, arrival, world)
-  const event = { ...eventOf(arrival, journey, known, verdict, null), correlates }
+  const event = { ...eventNow(arrival, journey, known, verdict, null), correlates }
   world.audit.note(event)
   return { event, reply }
 }
@@ -435,49 +276,9 @@ function refusal(
   }
 }
 
-function eventOf(arrival: Arrival, { world }: Journey, known: Known, verdict: Verdict, grant: GrantFacts | null): VerdictEvent {
-  const at = arrival.now.getTime()
-  return {
-    id: arrival.id,
-    correlates: null,
-    at,
-    verdict,
-    stage: known.stage,
-    verified: known.verified,
-    connection: connectionFacts(known),
-    identity: identityFacts(known),
-    grant,
-    policyHash: world.policy().hash,
-    durationMs: arrival.elapsedMs(),
-    count: 1,
-    firstAt: at,
-    lastAt: at,
-  }
-}
-
-function connectionFacts({ request, url }: Known): ConnectionFacts | null {
-  if (request === null) return null
-  const { serverId, serverName, cluster, clientId, clientHost, clientName, clientType, userNkey, tls } = request
-  return { serverId, serverName, cluster, clientId, clientHost, clientName, clientType, userNkey, tls, url }
-}
-
-function identityFacts({ credential, identity, assertion, session }: Known): IdentityFacts | null {
-  if (credential === null || identity === null) return null
-  return {
-    handle: identity.handle,
-    issuer: identity.issuer,
-    subject: identity.subject,
-    displayName: identity.displayName,
-    class: credential.class,
-    credentialId: credential.id,
-    aaguid: credential.aaguid,
-    signCount: assertion?.signCount ?? credential.signCount,
-    userPresent: assertion?.userPresent ?? null,
-    userVerified: assertion?.userVerified ?? null,
-    backupEligible: credential.backupEligible,
-    backupState: assertion?.backupState ?? credential.backupState,
-    sessionNkey: session,
-  }
+function eventNow(arrival: Arrival, { world }: Journey, known: Known, verdict: Verdict, grant: GrantFacts | null): VerdictEvent {
+  const { id, now } = arrival
+  return eventOf(known, verdict, { id, at: now.getTime(), durationMs: arrival.elapsedMs(), policyHash: world.policy().hash, grant })
 }
 
 function enter(arrival: Arrival, known: Known, stage: Stage): void {

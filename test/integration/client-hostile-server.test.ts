@@ -33,13 +33,18 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
         await server.connected(count)
       }
       assert.equal(elsewhere.sockets(), 0)
+      await nc.close()
 
       // The same gossip without the SDK's options does steer: the test would notice.
       const options = connectionOptions({ key: machine.key, url: `nats://${server.hostPort}`, nats: quick })
       const steered = await connect(Object.assign(options, { ignoreClusterUpdates: false }))
-      server.hangUp()
-      await elsewhere.dialled(1)
-      await Promise.all([nc.close(), steered.close()])
+      const reached = elsewhere.dialled(1)
+      while (elsewhere.sockets() === 0) {
+        const again = server.connected(server.connects.length + 1)
+        server.hangUp()
+        await Promise.race([reached, again])
+      }
+      await steered.close()
       await Promise.all([server.stop(), elsewhere.stop()])
     })
 

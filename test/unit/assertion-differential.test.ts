@@ -1,5 +1,6 @@
 /** Our verdicts against those of @simplewebauthn/server: the same, except where ours is stricter and says why. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { verifyAuthenticationResponse } from '@simplewebauthn/server'
 import fc from 'fast-check'
@@ -69,6 +70,13 @@ describe('against verifyAuthenticationResponse', () => {
     assert.ok(seen.neither > 200, `denied by both: ${seen.neither}`)
     assert.deepEqual([...seen.stricter.keys()].sort(), Object.keys(STRICTER).sort())
   })
+})
+
+test('docs/webauthn.md has the same list, and no reason more', () => {
+  const docs = readFileSync(new URL('../../docs/webauthn.md', import.meta.url), 'utf8')
+  const section = docs.split('## Against @simplewebauthn/server')[1]?.split('\n## ')[0] ?? ''
+  const rows = [...section.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, reason]) => reason)
+  assert.deepEqual(rows.sort(), Object.keys(STRICTER).sort())
 })
 
 // Signed once, bent many times.

@@ -65,6 +65,10 @@ test('P-521 signatures need the long form, and get it in its shortest spelling o
   const body = int(`01 ${'33'.repeat(65)}`) + int(`01 ${'44'.repeat(65)}`)
   assert.equal(isStrictEcdsaSignature(bytes(`30 81 88 ${body}`), 66), true)
   assert.equal(isStrictEcdsaSignature(bytes(`30 82 00 88 ${body}`), 66), false)
+  // 0x80 says that the length is indefinite, not that it is 128.
+  const of128 = int('33'.repeat(62)) + int('44'.repeat(62))
+  assert.equal(isStrictEcdsaSignature(bytes(`30 81 80 ${of128}`), 66), true)
+  assert.equal(isStrictEcdsaSignature(bytes(`30 80 ${of128}`), 66), false)
 })
 
 for (const { curve, size, hash } of [

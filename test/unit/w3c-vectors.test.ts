@@ -88,6 +88,14 @@ test('the table names every vector and no other', () => {
   assert.deepEqual(vectors.map(({ name }) => name).sort(), Object.keys(VERDICTS).sort())
 })
 
+test('docs/webauthn.md has the same table', () => {
+  const docs = readFileSync(new URL('../../docs/webauthn.md', import.meta.url), 'utf8')
+  const spelled = (verdict: string) => (verdict === 'accepted' ? verdict : `\`${verdict}\``)
+  for (const [name, [free, required]] of Object.entries(VERDICTS)) {
+    assert.ok(docs.includes(`| ${name} | ${spelled(free)} | ${spelled(required)} |`), name)
+  }
+})
+
 for (const vector of vectors) {
   describe(vector.name, () => {
     for (const [i, requireUserVerification] of [false, true].entries()) {

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { describe, mock, test } from 'node:test'
+import { watchReadiness } from '../../src/readiness.ts'
+
+/** Everything that is already due has run. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function watched(passing: Record<string, boolean>, change: (ready: boolean) => Promise<void> = async () => {}) {
+  const told: { ready: boolean; failing: string[] }[] = []
+  const failures: unknown[] = []
+  const readiness = watchReadiness({
+    checks: Object.fromEntries(Object.keys(passing).map((name) => [name, () => passing[name] === true])),
+    onChange: async (ready, failing) => {
+      told.push({ ready, failing })
+      await change(ready)
+    },
+    onFailure: (cause) => failures.push(cause),
+  })
+  return { readiness, told, failures }
+}
+
+describe('readiness', () => {
+  test('begins with not ready, and is told once when every check passes', async () => {
+    const passing = { a: true, b: false }
+    const { readiness, told } = watched(passing)
+    await settled()
+    assert.deepEqual(told, [])
+    assert.deepEqual(readiness.failing(), ['b'])
+    passing.b = true
+    readiness.refresh()
+    readiness.refresh()
+    await settled()
+    assert.deepEqual(told, [{ ready: true, failing: [] }])
+    assert.equal(readiness.isReady(), true)
+    await readiness.stop()
+  })
+
+  test('is lost at once when a check fails, before anybody was told', async () => {
+    const passing = { a: true }
+    const { readiness, told } = watched(passing)
+    await settled()
+    passing.a = false
+    assert.equal(readiness.isReady(), false)
+    readiness.refresh()
+    await settled()
+    assert.deepEqual(told.at(-1), { ready: false, failing: ['a'] })
+    await readiness.stop()
+  })
+
+  test('changes one after the other, and ends where the checks are', async () => {
+    const passing = { a: true }
+    let release = () => {}
+    let first = true
+    const { readiness, told } = watched(passing, () => {
+      if (!first) return Promise.resolve()
+      first = false
+      return new Promise((resolve) => {
+        release = resolve
+      })
+    })
+    passing.a = false
+    readiness.refresh()
+    await settled()
+    assert.equal(told.length, 1)
+    release()
+    await settled()
+    readiness.refresh()
+    await settled()
+    assert.deepEqual(
+      told.map(({ ready }) => ready),
+      [true, false],
+    )
+    await readiness.stop()
+  })
+
+  test('is tried again when becoming ready fails', async () => {
+    let attempts = 0
+    const { readiness, failures } = watched({ a: true }, async () => {
+      attempts++
+      if (attempts === 1) throw new Error('joining the queue group')
+    })
+    await settled()
+    assert.equal(failures.length, 1)
+    assert.equal(readiness.isReady(), false)
+    readiness.refresh()
+    await settled()
+    assert.equal(readiness.isReady(), true)
+    await readiness.stop()
+  })
+
+  test('is over when stopped, whatever the checks say', async () => {
+    mock.timers.enable({ apis: ['setInterval'] })
+    const passing = { a: true }
+    const { readiness, told } = watched(passing)
+    await settled()
+    await readiness.stop()
+    assert.equal(readiness.isReady(), false)
+    passing.a = false
+    mock.timers.tick(10_000)
+    await settled()
+    assert.equal(told.length, 1)
+    mock.timers.reset()
+  })
+})
