@@ -6,7 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Product, boundResume, endorsing, proof, startProductFiles, type TestIdentity } from '../test/support/product.ts'
+import { type Product, startProductFiles, type TestIdentity } from '../test/support/product.ts'
+import { boundResume, endorsing, proof } from '../test/support/proofs.ts'
 import { rawClient } from '../test/support/raw-client.ts'
 import { percentile } from './measure.ts'
 
@@ -36,11 +37,21 @@ const tickMicros = 10_000
 
 /** User and system time of process `pid`, microseconds. */
 function processCpuMicros(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
   return (Number(fields[11]) + Number(fields[12])) * tickMicros
 }
 
-export async function benchConnections({ xkey, connections, concurrency }: { xkey: boolean; connections: number; concurrency: number }): Promise<ConnectionBench> {
+export async function benchConnections({
+  xkey,
+  connections,
+  concurrency,
+}: {
+  xkey: boolean
+  connections: number
+  concurrency: number
+}): Promise<ConnectionBench> {
   const product = await startProductFiles({ xkey, policy: POLICY })
   const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
   const child = spawn(process.execPath, [cli, 'serve', '-c', product.configFile], { stdio: ['ignore', 'inherit', 'inherit'] })
@@ -103,7 +114,10 @@ async function load(
 async function untilReady(operationsUrl: string, child: ChildProcess): Promise<void> {
   for (let i = 0; i < 300; i++) {
     if (child.exitCode !== null) throw new Error('starting the verifier: it ended')
-    const ready = await fetch(`${operationsUrl}/readyz`).then((answer) => answer.ok, () => false)
+    const ready = await fetch(`${operationsUrl}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    )
     if (ready) return
     await new Promise((resolve) => setTimeout(resolve, 100))
   }

@@ -44,13 +44,21 @@ export async function measureDecide(
       now: new Date(NOW),
       jitter: 0.5,
       elapsedMs: () => 0,
-      trace: { enter: () => {}, failed: (cause) => { throw cause } },
+      trace: {
+        enter: () => {},
+        failed: (cause) => {
+          throw cause
+        },
+      },
     })
   }
   const journey = journeyFor(s, xkey ? verifier : null)
   let next = 0
-  return cpuMicros(async () => {
-    const { event } = await decide(arrivals[next++ % calls] as Arrival, journey)
-    if (event?.verdict.outcome !== 'granted') throw new Error(`benching a request that was ${JSON.stringify(event?.verdict)}`)
-  }, { calls, rounds })
+  return cpuMicros(
+    async () => {
+      const { event } = await decide(arrivals[next++ % calls] as Arrival, journey)
+      if (event?.verdict.outcome !== 'granted') throw new Error(`benching a request that was ${JSON.stringify(event?.verdict)}`)
+    },
+    { calls, rounds },
+  )
 }

@@ -9,7 +9,11 @@ import { measureFloor } from './floor.ts'
 import { measureDecide } from './in-process.ts'
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, connections: { type: 'string', default: '2000' }, concurrency: { type: 'string', default: '64' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    connections: { type: 'string', default: '2000' },
+    concurrency: { type: 'string', default: '64' },
+  },
 })
 const connections = Number(values.connections)
 const concurrency = Number(values.concurrency)
@@ -58,9 +62,13 @@ if (values.json) {
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version }
   process.stdout.write(`${JSON.stringify({ machine, connections, concurrency, floor, rows }, null, 1)}\n`)
 } else {
-  process.stdout.write(`${'what'.padEnd(54)}${'CPU µs'.padStart(9)}${'× floor'.padStart(9)}${'conn/s'.padStart(9)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}\n`)
+  process.stdout.write(
+    `${'what'.padEnd(54)}${'CPU µs'.padStart(9)}${'× floor'.padStart(9)}${'conn/s'.padStart(9)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}\n`,
+  )
   for (const { what, cpuMicros, floorRatio, perSecond, p50Ms, p99Ms } of rows) {
     const number = (value: number | undefined, digits: number) => (value === undefined ? '' : value.toFixed(digits)).padStart(9)
-    process.stdout.write(`${what.padEnd(54)}${number(cpuMicros, 0)}${number(floorRatio, 2)}${number(perSecond, 0)}${number(p50Ms, 1)}${number(p99Ms, 1)}\n`)
+    process.stdout.write(
+      `${what.padEnd(54)}${number(cpuMicros, 0)}${number(floorRatio, 2)}${number(perSecond, 0)}${number(p50Ms, 1)}${number(p99Ms, 1)}\n`,
+    )
   }
 }

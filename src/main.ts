@@ -3,17 +3,16 @@
  * begins, is not ready, and ends. Nothing is decided here.
  */
 import { type Config, ConfigInvalid, dangers, type ListenAddress, secretProblems } from './config.ts'
-import { type AdminApi, serveAdminApi } from './nats/admin.ts'
+import type { AdminApi } from './nats/admin.ts'
 import type { AuthCallout } from './nats/auth-callout.ts'
-import { createKicker, type Kicker } from './nats/kicker.ts'
-import { openStores, type Stores } from './nats/stores.ts'
-import { createSystem } from './nats/system.ts'
+import type { Kicker } from './nats/kicker.ts'
+import type { Stores } from './nats/stores.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics } from './observability/metrics.ts'
 import type { OperationsListener } from './observability/operations.ts'
-import { inTime, untilThere } from './patience.ts'
+import { inTime } from './patience.ts'
 import type { PolicyFile } from './policy/policy-file.ts'
-import { type Quarantine, watchQuarantine } from './quarantine.ts'
+import type { Quarantine } from './quarantine.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
 import { type Links, openLinks } from './verifier-links.ts'
 import {
@@ -28,6 +27,7 @@ import {
   type Parts,
 } from './verifier-parts.ts'
 import { type VerifierRecords, verifierRecords } from './verifier-records.ts'
+import { openAdmin, openState } from './verifier-state.ts'
 import { VERSION } from './version.ts'
 
 export interface Verifier {
@@ -43,7 +43,6 @@ export interface Verifier {
 }
 
 const drainMsMax = 10_000
-const kickAgainMs = 6_000
 
 /** Starts a verifier; resolves when it is ready. Throws ConfigInvalid before anything is connected. `log` is stderr by default. */
 export async function startVerifier(
@@ -133,68 +132,6 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
         log,
       })),
   }
-}
-
-interface State {
-  stores: Stores
-  kicker: Kicker
-  quarantine: Quarantine
-  stop(): void
-}
-
-/** The buckets, filled, and what ends connections when a record in them changes. */
-async function openState(
-  config: Config,
-  { links, audit, policy, log }: { links: Links; audit: Audit; policy: PolicyFile; log: Logger },
-): Promise<State> {
-  const stores = await untilThere('opening the buckets', log, () =>
-    openStores(links.auth, {
-      replicas: config.nats.replicas,
-      onReport: (report) => log.warn({ ...report, cause: undefined, err: report.cause }, 'store'),
-    }),
-  )
-  await untilThere('filling the caches', log, stores.ready)
-  const system = createSystem(links.system)
-  system.onDisconnect((connection) => stores.guard.disconnected(connection))
-  const kicker = createKicker({
-    guard: stores.guard,
-    system,
-    againAfterMs: kickAgainMs,
-    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
-  })
-  const quarantine = watchQuarantine({
-    credentials: stores.credentials,
-    kicker,
-    lifecycle: audit.lifecycle,
-    actor: config.nats.name,
-    policyHash: () => policy.current().hash,
-    onFailure: (cause) => log.error({ err: cause }, 'following a quarantine'),
-  })
-  const stop = () => {
-    kicker.stop()
-    stores.stop()
-  }
-  return { stores, kicker, quarantine, stop }
-}
-
-function openAdmin(
-  config: Config,
-  parts: { links: Links; stores: Stores; kicker: Kicker; audit: Audit; policy: PolicyFile; parts: Parts; log: Logger },
-): AdminApi {
-  const { links, stores, kicker, audit, policy, log } = parts
-  return serveAdminApi({
-    link: links.auth,
-    world: {
-      stores,
-      kicker,
-      lifecycle: audit.lifecycle,
-      policy: policy.current,
-      version: VERSION,
-      enrolmentUrl: config.enrolment?.origin ?? null,
-      isReady: () => parts.parts.readiness?.isReady() ?? false,
-    },
-    onFailure: (cause) => log.error({ err: cause }, 'admin api'),
-  })
 }
 
 async function recordStart(

@@ -1,6 +1,6 @@
 /** The nkey of one session: made in memory, endorsed by a proof, and used to come back without asking the key. */
-import { generateKeyPairSync, sign } from 'node:crypto'
-import { fromBase64url } from '../core/encoding.ts'
+import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto'
+import { concat } from '../core/encoding.ts'
 import { encodePublicNkey, encodeSeed } from '../core/nkey.ts'
 
 /** An Ed25519 user nkey. */
@@ -12,20 +12,19 @@ export interface SessionKey {
   seed(): string
 }
 
+// DER of PKCS #8 for Ed25519, before the seed (RFC 8410 §7).
+const PKCS8_PREFIX = new Uint8Array([0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20])
+
 /** Makes a fresh nkey. */
 export function createSessionKey(): SessionKey {
-  const { privateKey } = generateKeyPairSync('ed25519')
-  const { d, x } = privateKey.export({ format: 'jwk' })
-  const nkey = encodePublicNkey('U', rawKey(x))
+  // Any 32 random bytes are a seed (RFC 8032 §5.1.5), so nothing has to be generated and exported.
+  const raw = new Uint8Array(randomBytes(32))
+  const privateKey = createPrivateKey({ key: Buffer.from(concat(PKCS8_PREFIX, raw)), format: 'der', type: 'pkcs8' })
+  const publicKey = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  const nkey = encodePublicNkey('U', new Uint8Array(publicKey.subarray(-32)))
   return {
     nkey,
     sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)),
-    seed: () => encodeSeed('U', rawKey(d)),
+    seed: () => encodeSeed('U', raw),
   }
-}
-
-function rawKey(text: string | undefined): Uint8Array {
-  const bytes = fromBase64url(text ?? '')
-  if (bytes === null || bytes.length !== 32) throw new Error('making a session key')
-  return bytes
 }

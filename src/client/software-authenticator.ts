@@ -63,10 +63,15 @@ const ATTESTED_CREDENTIAL_DATA = 0x40
 // No AAGUID names this authenticator: anybody could claim it.
 const AAGUID = new Uint8Array(16)
 
+const PKCS8 = { type: 'pkcs8', format: 'der' } as const
+const SPKI = { type: 'spki', format: 'der' } as const
+
 /** Makes a key in memory: ES256 (-7) unless EdDSA (-8) is asked for. */
 export function generateFileKey(alg: -7 | -8 = -7): FileKey {
-  const { privateKey } = alg === -7 ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519')
-  return fileKey(privateKey)
+  // Encoded where it is made: in Node 20, exporting a key whose generation is garbage-collected meanwhile can deadlock.
+  const encoding = { privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI }
+  if (alg === -8) return fileKeyFromPkcs8(generateKeyPairSync('ed25519', encoding).privateKey)
+  return fileKeyFromPkcs8(generateKeyPairSync('ec', { namedCurve: 'P-256', ...encoding }).privateKey)
 }
 
 /** The key inside PKCS #8 DER: P-256 or Ed25519, nothing else. */

@@ -80,7 +80,21 @@ export interface VerdictEvent {
 export const LIFECYCLE = {
   enrolment: {
     succeeded: ['invited', 'registered', 'enrolled', 'ticket_revoked'],
-    refused: ['ticket_unknown', 'ticket_used', 'ticket_expired', 'ticket_revoked', 'person_enrolment_unavailable', 'identity_disabled', 'ceremony_invalid', 'registration_invalid', 'possession_invalid', 'credential_taken', 'handle_taken', 'rate_limited', 'request_malformed'],
+    refused: [
+      'ticket_unknown',
+      'ticket_used',
+      'ticket_expired',
+      'ticket_revoked',
+      'person_enrolment_unavailable',
+      'identity_disabled',
+      'ceremony_invalid',
+      'registration_invalid',
+      'possession_invalid',
+      'credential_taken',
+      'handle_taken',
+      'rate_limited',
+      'request_malformed',
+    ],
     failed: ['internal'],
   },
   credential: { succeeded: ['revoked', 'quarantined', 'released'], refused: ['unknown', 'conflict'], failed: ['internal'] },

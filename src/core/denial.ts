@@ -17,6 +17,7 @@ export interface DenialRow {
   remedy: string
 }
 
+// biome-ignore format: the registry is read as a table.
 export const DENIALS = {
   // 1. open: is this a genuine authorization request from our nats-server?
   request_oversized: { stage: 'open', severity: 'alert', doc: 'The authorization request is larger than the verifier reads.', remedy: 'Look for who else can publish on the callout subject; raise nothing.' },

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
 import { connect, type NatsConnection } from 'nats'
 import { tailTrail } from '../../src/audit/tail.ts'
-import { boundResume, endorsing, nkeyUser, plainResume, type ProductFiles, proof, startProductFiles } from '../support/product.ts'
+import { nkeyUser, type ProductFiles, startProductFiles } from '../support/product.ts'
+import { boundResume, endorsing, plainResume, proof } from '../support/proofs.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { startVerifierProcess, type VerifierProcess } from '../support/verifier-process.ts'
 
@@ -58,10 +59,11 @@ describe('the verifier process', () => {
         const answer = await raw.connect(proven ? proof(who, { nonce: raw.info.nonce, url }) : {})
         outcomes.push({ clientId: raw.info.client_id, answer, proven })
         raw.close()
-        if (outcomes.length === 150) void verifier?.stop('SIGTERM').then((code) => {
-          exitCode = code
-          stopped = true
-        })
+        if (outcomes.length === 150)
+          void verifier?.stop('SIGTERM').then((code) => {
+            exitCode = code
+            stopped = true
+          })
       }
     }
     let exitCode: number | null = null
@@ -76,10 +78,16 @@ describe('the verifier process', () => {
     assert.equal(recorded.size, granted.length)
     const admitted = outcomes.filter(({ answer }) => answer === 'PONG')
     assert.ok(admitted.length > 50)
-    assert.deepEqual(admitted.filter(({ clientId }) => !recorded.has(clientId)), [])
+    assert.deepEqual(
+      admitted.filter(({ clientId }) => !recorded.has(clientId)),
+      [],
+    )
     // A refusal after the verifier has left is the server's own: it is in no record. All others are, coalesced or not.
     const denials = trail.filter(({ subject }) => subject.endsWith('.denied.sig_missing')).reduce((sum, { count }) => sum + count, 0)
-    const lines = verifier.output().split('\n').filter((line) => line.includes('"sig_missing"'))
+    const lines = verifier
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('"sig_missing"'))
     assert.equal(denials, lines.length)
     assert.ok(denials > 10)
   })

@@ -5,13 +5,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { connect as connectNats } from 'nats'
-import { b64u, FLAGS, testKey } from '../support/test-authenticator.ts'
-import { NATS_LINES } from '../support/nats-server.ts'
 import { testNkey } from '../support/authorization-request.ts'
-import {
-  assertionFor, boundResume, endorsing, nats, nkeyUser, plainResume, type Product, proof, resumeSignature, startProduct, type TestIdentity,
-} from '../support/product.ts'
+import { NATS_LINES } from '../support/nats-server.ts'
+import { nats, nkeyUser, type Product, startProduct, type TestIdentity } from '../support/product.ts'
+import { assertionFor, boundResume, endorsing, plainResume, proof, resumeSignature } from '../support/proofs.ts'
 import type { RawClient } from '../support/raw-client.ts'
+import { b64u, FLAGS, testKey } from '../support/test-authenticator.ts'
 
 const VIOLATION = 'Authorization Violation'
 
@@ -119,7 +118,10 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
   })
 
   test('denies a proof from another ceremony', async () => {
-    await refused((c) => proof(orders, { ...nonceOf(c), assertion: { challenge: crypto.getRandomValues(new Uint8Array(32)) } }), 'challenge_mismatch')
+    await refused(
+      (c) => proof(orders, { ...nonceOf(c), assertion: { challenge: crypto.getRandomValues(new Uint8Array(32)) } }),
+      'challenge_mismatch',
+    )
     await refused((c) => proof(orders, { ...nonceOf(c), assertion: { clientData: { type: 'webauthn.create' } } }), 'type_mismatch')
   })
 
@@ -150,7 +152,7 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
   test('denies a session signature over another nonce or URL', async () => {
     const who = await product.enrolled('billing', { roles: ['orders-writer'] })
     let bound: Record<string, unknown> = {}
-    const first = await admitted((c) => (endorsing(who, { ...nonceOf(c), plain: true })), 'proof_endorsing')
+    const first = await admitted((c) => endorsing(who, { ...nonceOf(c), plain: true }), 'proof_endorsing')
     const resumed = await admitted((c) => (bound = boundResume(who.session, nonceOf(c))), 'session_bound')
     await refused(() => bound, 'session_signature_invalid')
     await refused((c) => boundResume(who.session, { ...nonceOf(c), url: 'tls://evil.example.net:4222' }), 'url_not_allowed')
@@ -285,7 +287,9 @@ async function nextError(raw: RawClient): Promise<string> {
   }
 }
 
-async function firstPermissionError(connection: { status(): AsyncIterable<{ type: string; data: unknown; permissionContext?: { subject: string } }> }): Promise<string> {
+async function firstPermissionError(connection: {
+  status(): AsyncIterable<{ type: string; data: unknown; permissionContext?: { subject: string } }>
+}): Promise<string> {
   for await (const status of connection.status()) {
     if (status.permissionContext !== undefined) return status.permissionContext.subject
   }

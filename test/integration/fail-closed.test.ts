@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
 import { connect } from 'nats'
 import { encodeSeed } from '../../src/core/nkey.ts'
-import { boundResume, endorsing, nats, nkeyUser, plainResume, type Product, proof, startProduct } from '../support/product.ts'
 import { startNatsServer } from '../support/nats-server.ts'
+import { nats, nkeyUser, type Product, startProduct } from '../support/product.ts'
+import { boundResume, endorsing, plainResume, proof } from '../support/proofs.ts'
 import { rawClient } from '../support/raw-client.ts'
 
 const POLICY = `version: 1
@@ -55,7 +56,9 @@ describe('fail closed', () => {
     const proven = await product.raw()
     assert.equal(await proven.connect(proof(who, { nonce: proven.info.nonce, url })), VIOLATION)
     // The record of the grant was published but not stored, so it was no grant.
-    await product.record(({ subject, body }) => subject.endsWith('.error.audit_unavailable') && nats(body)['client_id'] === proven.info.client_id)
+    await product.record(
+      ({ subject, body }) => subject.endsWith('.error.audit_unavailable') && nats(body)['client_id'] === proven.info.client_id,
+    )
     const unproven = await product.raw()
     assert.equal(await unproven.connect({}), VIOLATION)
     assert.equal(await product.verdictOn(unproven.info.client_id), 'denied.sig_missing')

@@ -1,14 +1,15 @@
 /** A service's life over the whole product: permissions per role, expiry, sessions, for both client libraries. */
 import assert from 'node:assert/strict'
+import { sign } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { connect as connectV3 } from '@nats-io/transport-node'
 import { connect as connectV2 } from 'nats'
 import { connectWithWebAuthn, type MachineKey, type SigningKey } from '../../src/client/index.ts'
 import { encodeSeed } from '../../src/core/nkey.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
-import { endorsing, nats, type Product, proof, startProduct, type TestIdentity } from '../support/product.ts'
+import { nats, type Product, startProduct, type TestIdentity } from '../support/product.ts'
+import { endorsing, proof } from '../support/proofs.ts'
 import type { RawClient } from '../support/raw-client.ts'
-import { sign } from 'node:crypto'
 
 const POLICY = `version: 1
 roles:
@@ -36,8 +37,22 @@ roles:
 const MATRIX = [
   {
     roles: ['orders-writer'],
-    publish: { allowed: ['orders.HANDLE.new', 'orders.HANDLE.a.b'], denied: ['orders.HANDLE', 'orders.HANDLE.secret', 'orders.other.new', 'work.orders', '_INBOX_HANDLE.x', '$JS.API.INFO', '$SYS.REQ.USER.AUTH'] },
-    subscribe: { allowed: ['work.orders', '_INBOX_HANDLE.>'], denied: ['>', 'orders.>', 'orders.HANDLE.new', '_INBOX.>', '_INBOX_other.>', '$SYS.>'] },
+    publish: {
+      allowed: ['orders.HANDLE.new', 'orders.HANDLE.a.b'],
+      denied: [
+        'orders.HANDLE',
+        'orders.HANDLE.secret',
+        'orders.other.new',
+        'work.orders',
+        '_INBOX_HANDLE.x',
+        '$JS.API.INFO',
+        '$SYS.REQ.USER.AUTH',
+      ],
+    },
+    subscribe: {
+      allowed: ['work.orders', '_INBOX_HANDLE.>'],
+      denied: ['>', 'orders.>', 'orders.HANDLE.new', '_INBOX.>', '_INBOX_other.>', '$SYS.>'],
+    },
   },
   {
     roles: ['reader'],
@@ -91,7 +106,11 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
     test(`${name}: the connection ends at exp and comes back by its session, without the key being asked`, async () => {
       const who = await product.enrolled(name.startsWith('nats') ? 'two' : 'three', { roles: ['short-lived'] })
       const counted = countingKey(who)
-      const nc = await connectWithWebAuthn(connect as typeof connectV2, { key: counted.key, url: product.url, nats: { reconnectTimeWait: 50, reconnectJitter: 0 } })
+      const nc = await connectWithWebAuthn(connect as typeof connectV2, {
+        key: counted.key,
+        url: product.url,
+        nats: { reconnectTimeWait: 50, reconnectJitter: 0 },
+      })
       const first = await verdictOf(who)
       assert.match(first.subject, /granted\.proof_endorsing$/)
       for (let i = 0; i < 3; i++) {
@@ -107,7 +126,11 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
   test('a role that demands a proof each time stores no session, and the SDK proves again', async () => {
     const who = await product.enrolled('careful', { roles: ['proof-each-time'] })
     const counted = countingKey(who)
-    const nc = await connectWithWebAuthn(connectV2, { key: counted.key, url: product.url, nats: { reconnectTimeWait: 50, reconnectJitter: 0 } })
+    const nc = await connectWithWebAuthn(connectV2, {
+      key: counted.key,
+      url: product.url,
+      nats: { reconnectTimeWait: 50, reconnectJitter: 0 },
+    })
     assert.match((await verdictOf(who)).subject, /granted\.proof_endorsing$/)
     let grants = 1
     while (grants < 3) if (/granted\.proof/.test((await verdictOf(who)).subject)) grants++
@@ -121,7 +144,11 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
     const raw = await product.raw()
     assert.equal(await raw.connect(endorsing(who, { ...nonceOf(raw), plain: true })), 'PONG')
     const seed = encodeSeed('U', who.session.privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32))
-    const nc = await connectV2({ servers: product.url, authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)), inboxPrefix: '_INBOX_stock' })
+    const nc = await connectV2({
+      servers: product.url,
+      authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+      inboxPrefix: '_INBOX_stock',
+    })
     nc.publish('short', 'hello')
     await nc.flush()
     await nc.close()
@@ -130,7 +157,9 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
 
   /** The next verdict on a connection of `who`. */
   function verdictOf(who: TestIdentity) {
-    return product.record(({ body }) => (body['user'] as { name?: string } | undefined)?.name === who.identity.handle && nats(body)['client_id'] !== undefined)
+    return product.record(
+      ({ body }) => (body['user'] as { name?: string } | undefined)?.name === who.identity.handle && nats(body)['client_id'] !== undefined,
+    )
   }
 }
 

@@ -1,5 +1,5 @@
 /** Authorization requests as nats-server sends them, really signed, with any claim replaced. */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { type KeyObject, randomBytes, sign } from 'node:crypto'
 import { ed25519PrivateKey, ed25519RawPublic } from '../../src/core/ed25519.ts'
 import { encodePublicNkey, type NkeyKind } from '../../src/core/nkey.ts'
 import { b64u } from './test-authenticator.ts'
@@ -12,7 +12,7 @@ export interface TestNkey {
 
 /** A fresh nkey of `kind`, or the one of `seed` (32 bytes). */
 export function testNkey(kind: NkeyKind, seed?: Uint8Array): TestNkey {
-  const privateKey = seed ? ed25519PrivateKey(seed) : generateKeyPairSync('ed25519').privateKey
+  const privateKey = ed25519PrivateKey(seed ?? randomBytes(32))
   return {
     publicKey: encodePublicNkey(kind, ed25519RawPublic(privateKey)),
     privateKey,

@@ -31,14 +31,23 @@ const shippedConfig = new URL('../../nats-server.conf', import.meta.url)
 export function keysConf(publicKeys: DeploymentKeys): string {
   const { verifierAuth, verifierAudit, verifierSys, admin, auditor, issuer, xkey } = publicKeys
   return [
-    `VERIFIER_AUTH: "${verifierAuth}"`, `VERIFIER_AUDIT: "${verifierAudit}"`, `VERIFIER_SYS: "${verifierSys}"`,
-    `ADMIN: "${admin}"`, `AUDITOR: "${auditor}"`, `ISSUER: "${issuer}"`, `XKEY: "${xkey}"`, '',
+    `VERIFIER_AUTH: "${verifierAuth}"`,
+    `VERIFIER_AUDIT: "${verifierAudit}"`,
+    `VERIFIER_SYS: "${verifierSys}"`,
+    `ADMIN: "${admin}"`,
+    `AUDITOR: "${auditor}"`,
+    `ISSUER: "${issuer}"`,
+    `XKEY: "${xkey}"`,
+    '',
   ].join('\n')
 }
 
 // nats-server takes a variable that nothing refers to for an unknown field.
 function withoutUnused(keys: string, config: string): string {
-  return keys.split('\n').filter((line) => line === '' || config.includes(`$${line.slice(0, line.indexOf(':'))}`)).join('\n')
+  return keys
+    .split('\n')
+    .filter((line) => line === '' || config.includes(`$${line.slice(0, line.indexOf(':'))}`))
+    .join('\n')
 }
 
 /** `edit` may change the configuration's text, for tests that need another one. */
@@ -52,7 +61,9 @@ export async function startDeployment(
     xkey: createCurve(),
   }
   const names = Object.keys(pairs) as (keyof DeploymentKeys)[]
-  const seeds = Object.fromEntries(names.map((name) => [name, new TextDecoder().decode(pairs[name].getSeed())])) as unknown as DeploymentKeys
+  const seeds = Object.fromEntries(
+    names.map((name) => [name, new TextDecoder().decode(pairs[name].getSeed())]),
+  ) as unknown as DeploymentKeys
   const publicKeys = Object.fromEntries(names.map((name) => [name, pairs[name].getPublicKey()])) as unknown as DeploymentKeys
   let config = readFileSync(shippedConfig, 'utf8')
     .replace('127.0.0.1:4222', '127.0.0.1:-1')

@@ -40,12 +40,24 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
     if (broken.stores) throw new StoreUnavailable('reading a bucket')
   }
   const world: MemoryWorld = {
-    recorded, noted, credentialRecords, sessionRecords, identityRecords, guardEntries, broken,
+    recorded,
+    noted,
+    credentialRecords,
+    sessionRecords,
+    identityRecords,
+    guardEntries,
+    broken,
     connections: 0,
     policy: () => state.policy,
     credentials: {
-      find: async (id) => (up(), credentialRecords.get(credentialKey(id)) ?? null),
-      findByKey: async (key) => (up(), credentialRecords.get(key) ?? null),
+      find: async (id) => {
+        up()
+        return credentialRecords.get(credentialKey(id)) ?? null
+      },
+      findByKey: async (key) => {
+        up()
+        return credentialRecords.get(key) ?? null
+      },
       async replace(was, next) {
         up()
         const key = credentialKey(was.record.id)
@@ -57,7 +69,10 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
       },
     },
     sessions: {
-      find: async (nkey) => (up(), sessionRecords.get(nkey) ?? null),
+      find: async (nkey) => {
+        up()
+        return sessionRecords.get(nkey) ?? null
+      },
       async reserve(record) {
         up()
         const there = sessionRecords.get(record.nkey)
@@ -72,7 +87,12 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
         return true
       },
     },
-    identities: { find: async (handle) => (up(), identityRecords.get(handle) ?? null) },
+    identities: {
+      find: async (handle) => {
+        up()
+        return identityRecords.get(handle) ?? null
+      },
+    },
     guard: {
       find: async (key) => guardEntries.get(key) ?? null,
       remember: (key, entry) => void guardEntries.set(key, entry),

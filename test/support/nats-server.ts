@@ -57,7 +57,11 @@ async function run(server: { dir: string; configFile: string; binary: string }):
   const waiting = new Set<{ pattern: RegExp; found: (line: string) => void; failed: (error: Error) => void }>()
   createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
     lines.push(line)
-    for (const wait of waiting) if (wait.pattern.test(line)) { waiting.delete(wait); wait.found(line) }
+    for (const wait of waiting)
+      if (wait.pattern.test(line)) {
+        waiting.delete(wait)
+        wait.found(line)
+      }
   })
   child.once('exit', () => {
     for (const wait of waiting) wait.failed(new Error(`nats-server ended:\n${lines.join('\n')}`))
@@ -79,7 +83,13 @@ async function run(server: { dir: string; configFile: string; binary: string }):
     await ended
   }
   return {
-    port, websocketPort, monitorPort, dir, configFile, child, logged,
+    port,
+    websocketPort,
+    monitorPort,
+    dir,
+    configFile,
+    child,
+    logged,
     log: () => lines.join('\n'),
     kill,
     restart: async () => {

@@ -5,15 +5,13 @@ import { connect, type NatsConnection, nkeyAuthenticator, type Subscription } fr
 import type { NatsServerLine } from '../../scripts/nats-server.ts'
 import { readConfig } from '../../src/config.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { connectChallenge, MACHINE_ORIGIN, resumeMessage } from '../../src/core/protocol.ts'
 import type { CredentialRecord, IdentityRecord, SessionRecord } from '../../src/core/records.ts'
-import { sha256 } from '../../src/core/session.ts'
 import { startVerifier } from '../../src/main.ts'
-import { testNkey, type TestNkey } from './authorization-request.ts'
+import { type TestNkey, testNkey } from './authorization-request.ts'
 import { type Deployment, type DeploymentKeys, startDeployment } from './deployment.ts'
 import { freePort } from './free-port.ts'
 import { type RawClient, rawClient } from './raw-client.ts'
-import { type AssertionInput, b64u, FLAGS, type TestAlg, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
+import { b64u, type TestAlg, type TestKey, testKey } from './test-authenticator.ts'
 
 export const PERSON = { rpId: 'localhost', origin: 'http://localhost:8181' }
 export const MACHINE_RP = 'machines.nats.test'
@@ -86,7 +84,10 @@ export function nkeyUser(deployment: Deployment, name: keyof DeploymentKeys, inb
 }
 
 /** nats-server and the files of a deployment; the verifier is the caller's to start. */
-export type ProductFiles = Pick<Product, 'deployment' | 'dir' | 'configFile' | 'url' | 'enrolmentOrigin' | 'operationsUrl' | 'raw' | 'stop'> & {
+export type ProductFiles = Pick<
+  Product,
+  'deployment' | 'dir' | 'configFile' | 'url' | 'enrolmentOrigin' | 'operationsUrl' | 'raw' | 'stop'
+> & {
   /** Writes an identity, once the verifier has made the buckets. */
   enrolled: Product['enrolled']
 }
@@ -126,9 +127,15 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const verifier = await startVerifier(readConfig(configFile))
   const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier'))
   return {
-    ...files, ...trail, verifier, auth, auditor,
+    ...files,
+    ...trail,
+    verifier,
+    auth,
+    auditor,
     async verdictOn(clientId) {
-      const found = await trail.record(({ body }) => (nats(body)['client_id'] as number | undefined) === clientId && body['class_uid'] === 3002)
+      const found = await trail.record(
+        ({ body }) => (nats(body)['client_id'] as number | undefined) === clientId && body['class_uid'] === 3002,
+      )
       return found.subject.split('.').slice(-2).join('.')
     },
     async putSession(session) {
@@ -164,11 +171,14 @@ function writeConfig(
 ): string {
   const dir = deployment.server.dir
   mkdirSync(join(dir, 'keys'), { mode: 0o700 })
-  for (const [name, seed] of Object.entries(deployment.seeds)) writeFileSync(join(dir, 'keys', `${name}.seed`), `${seed}\n`, { mode: 0o600 })
+  for (const [name, seed] of Object.entries(deployment.seeds))
+    writeFileSync(join(dir, 'keys', `${name}.seed`), `${seed}\n`, { mode: 0o600 })
   writeFileSync(join(dir, 'policy.yaml'), options.policy)
   const urls = options.urls?.(deployment) ?? [deployment.url, deployment.websocketUrl]
   const file = join(dir, 'nats-webauthn.yaml')
-  writeFileSync(file, `nats:
+  writeFileSync(
+    file,
+    `nats:
   servers: ["127.0.0.1:${deployment.server.port}"]
   auth_seed_file: keys/verifierAuth.seed
   audit_seed_file: keys/verifierAudit.seed
@@ -187,7 +197,8 @@ operations: { listen: "127.0.0.1:${options.operationsPort}", auth: none }
 admin: { name: admin, seed_file: keys/admin.seed }
 auditor: { seed_file: keys/auditor.seed }
 log: { level: ${options.logLevel ?? 'error'} }
-${options.yaml ?? ''}`)
+${options.yaml ?? ''}`,
+  )
   return file
 }
 
@@ -224,68 +235,41 @@ async function writeIdentity(auth: NatsConnection, handle: string, options: Enro
   const key = testKey(options.alg)
   const now = Date.now()
   const credential = {
-    v: 1, id: b64u(crypto.getRandomValues(new Uint8Array(32))), publicKey: b64u(key.cose), signCount: 0, signCountAt: now - 60_000,
-    backupEligible: true, backupState: kind === 'person', transports: [], aaguid: '00000000-0000-0000-0000-000000000000',
-    attestation: { format: 'packed', trust: 'self' }, rpId: kind === 'machine' ? MACHINE_RP : PERSON.rpId, class: kind, handle,
-    userHandle: b64u(crypto.getRandomValues(new Uint8Array(32))), name: 'test key', state: 'active', createdAt: now,
-    expiresAt: null, endedAt: null, enrolledBy: 'admin', ...options.change,
+    v: 1,
+    id: b64u(crypto.getRandomValues(new Uint8Array(32))),
+    publicKey: b64u(key.cose),
+    signCount: 0,
+    signCountAt: now - 60_000,
+    backupEligible: true,
+    backupState: kind === 'person',
+    transports: [],
+    aaguid: '00000000-0000-0000-0000-000000000000',
+    attestation: { format: 'packed', trust: 'self' },
+    rpId: kind === 'machine' ? MACHINE_RP : PERSON.rpId,
+    class: kind,
+    handle,
+    userHandle: b64u(crypto.getRandomValues(new Uint8Array(32))),
+    name: 'test key',
+    state: 'active',
+    createdAt: now,
+    expiresAt: null,
+    endedAt: null,
+    enrolledBy: 'admin',
+    ...options.change,
   } as unknown as CredentialRecord
   const identity = {
-    v: 1, handle, class: kind, issuer: kind === 'machine' ? 'machine' : 'https://idp.example.com', subject: handle, displayName: handle,
+    v: 1,
+    handle,
+    class: kind,
+    issuer: kind === 'machine' ? 'machine' : 'https://idp.example.com',
+    subject: handle,
+    displayName: handle,
     roles: (options.roles ?? []).map((name) => ({ name, source: kind === 'machine' ? 'assigned' : 'idp', asOf: now })),
-    claims: {}, state: 'active', createdAt: now,
+    claims: {},
+    state: 'active',
+    createdAt: now,
   } as unknown as IdentityRecord
   await putKey(auth, 'webauthn_identities', handle, identity)
   await putKey(auth, 'webauthn_credentials', credentialKey(credential.id), credential)
   return { key, credential, identity, session: testNkey('U') }
-}
-
-export interface ProofInput {
-  nonce: string
-  url: string
-  nkey?: string
-  plain?: boolean
-  assertion?: Partial<AssertionInput>
-}
-
-/** An AuthenticationResponseJSON of `who` for one connection, in order unless `assertion` says otherwise. */
-export function assertionFor(who: TestIdentity, { nonce, url, nkey = '', plain = false, assertion }: ProofInput) {
-  const machine = who.credential.class === 'machine'
-  return testAssertion({
-    key: who.key,
-    credentialId: who.credential.id,
-    challenge: connectChallenge(sha256, { nonce, url, nkey, plain }),
-    rpId: who.credential.rpId,
-    origin: machine ? MACHINE_ORIGIN : PERSON.origin,
-    flags: machine ? FLAGS.BE : FLAGS.UP | FLAGS.UV | FLAGS.BE | FLAGS.BS,
-    userHandle: who.credential.userHandle,
-    ...assertion,
-  })
-}
-
-/** CONNECT fields of a proof. */
-export function proof(who: TestIdentity, input: ProofInput): { sig: string; nkey?: string } {
-  const sig = b64u(JSON.stringify({ v: 1, url: input.url, assertion: assertionFor(who, input) }))
-  return input.nkey === undefined ? { sig } : { sig, nkey: input.nkey }
-}
-
-export function resumeSignature(nkey: TestNkey, { nonce, url }: { nonce: string; url: string }): string {
-  return b64u(nkey.sign(resumeMessage(sha256, { nonce, url, nkey: nkey.publicKey })))
-}
-
-/** CONNECT fields of a proof that endorses `who`'s session nkey. */
-export function endorsing(who: TestIdentity, input: Omit<ProofInput, 'nkey'>): { sig: string; nkey: string } {
-  const nkey = who.session.publicKey
-  const members = { v: 1, url: input.url, assertion: assertionFor(who, { ...input, nkey }), resume: resumeSignature(who.session, input) }
-  return { nkey, sig: b64u(JSON.stringify(input.plain ? { ...members, plain: true } : members)) }
-}
-
-/** CONNECT fields of a bound resume. */
-export function boundResume(session: TestNkey, input: { nonce: string; url: string }): { sig: string; nkey: string } {
-  return { nkey: session.publicKey, sig: b64u(JSON.stringify({ v: 1, url: input.url, resume: resumeSignature(session, input) })) }
-}
-
-/** CONNECT fields of a plain resume. */
-export function plainResume(session: TestNkey, nonce: string): { sig: string; nkey: string } {
-  return { nkey: session.publicKey, sig: b64u(session.sign(Buffer.from(nonce))) }
 }

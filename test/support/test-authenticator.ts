@@ -27,17 +27,42 @@ export function testKey(alg: TestAlg = -7, pkcs8?: Uint8Array): TestKey {
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
   const members: [number, number | Uint8Array][] =
     alg === -7
-      ? [[1, 2], [3, -7], [-1, 1], [-2, fromJwk(jwk.x)], [-3, fromJwk(jwk.y)]]
+      ? [
+          [1, 2],
+          [3, -7],
+          [-1, 1],
+          [-2, fromJwk(jwk.x)],
+          [-3, fromJwk(jwk.y)],
+        ]
       : alg === -8
-        ? [[1, 1], [3, -8], [-1, 6], [-2, fromJwk(jwk.x)]]
-        : [[1, 3], [3, -257], [-1, fromJwk(jwk.n)], [-2, fromJwk(jwk.e)]]
+        ? [
+            [1, 1],
+            [3, -8],
+            [-1, 6],
+            [-2, fromJwk(jwk.x)],
+          ]
+        : [
+            [1, 3],
+            [3, -257],
+            [-1, fromJwk(jwk.n)],
+            [-2, fromJwk(jwk.e)],
+          ]
   return { alg, privateKey, cose: new Uint8Array(isoCBOR.encode(new Map(members))) }
 }
 
+// Encoded where they are made: in Node 20, exporting a key whose generation is garbage-collected meanwhile can deadlock.
 function generate(alg: TestAlg): KeyObject {
-  if (alg === -7) return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-  if (alg === -8) return generateKeyPairSync('ed25519').privateKey
-  return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  const encoding = { privateKeyEncoding: { type: 'pkcs8', format: 'der' }, publicKeyEncoding: { type: 'spki', format: 'der' } } as const
+  return createPrivateKey({ key: generateDer(alg, encoding), format: 'der', type: 'pkcs8' })
+}
+
+function generateDer(
+  alg: TestAlg,
+  encoding: { privateKeyEncoding: { type: 'pkcs8'; format: 'der' }; publicKeyEncoding: { type: 'spki'; format: 'der' } },
+): Buffer {
+  if (alg === -8) return generateKeyPairSync('ed25519', encoding).privateKey
+  if (alg === -7) return generateKeyPairSync('ec', { namedCurve: 'P-256', ...encoding }).privateKey
+  return generateKeyPairSync('rsa', { modulusLength: 2048, ...encoding }).privateKey
 }
 
 export interface AssertionInput {

@@ -18,18 +18,25 @@ export async function startVerifierProcess(configFile: string, operationsUrl: st
   const child = spawn(process.execPath, [CLI, 'serve', '-c', configFile], { stdio: ['ignore', 'pipe', 'pipe'] })
   process.once('exit', () => child.kill('SIGKILL'))
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
   await new Promise<void>((ready, failed) => {
     const ended = () => failed(new Error(`the verifier ended:\n${output}`))
     child.once('exit', ended)
     const poll = () => {
-      fetch(`${operationsUrl}/readyz`).then(
-        (answer) => (answer.ok ? (child.off('exit', ended), ready()) : again()),
-        again,
-      )
+      fetch(`${operationsUrl}/readyz`).then((answer) => {
+        if (!answer.ok) return again()
+        child.off('exit', ended)
+        ready()
+      }, again)
     }
     // There is no event to await across processes before the listener is up.
-    const again = () => void (child.exitCode === null && setTimeout(poll, 50))
+    const again = () => {
+      if (child.exitCode === null) setTimeout(poll, 50)
+    }
     poll()
   })
   return {

@@ -24,7 +24,15 @@ function request(sealedFor: string | null): AuthorizationRequest {
 const nothing = { publish: { allow: [], deny: [] }, subscribe: { allow: ['a'], deny: ['a.b'] }, responses: { max: 2, ttlSeconds: 3 } }
 
 function claimsFor(req: AuthorizationRequest) {
-  return userClaims({ userNkey: req.userNkey, account: 'APP' as never, handle: 'orders' as never, id: 'id-1', iat: 1, exp: 2, permissions: nothing })
+  return userClaims({
+    userNkey: req.userNkey,
+    account: 'APP' as never,
+    handle: 'orders' as never,
+    id: 'id-1',
+    iat: 1,
+    exp: 2,
+    permissions: nothing,
+  })
 }
 
 describe('answers', () => {

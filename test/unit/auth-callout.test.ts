@@ -13,11 +13,14 @@ async function callout(limits: { inFlightMax: number; queueMax: number }, journe
   let handler: Handler = () => {}
   let stopped = 0
   const services = {
-    add: () => Promise.resolve({
-      isStopped: false,
-      addEndpoint: (_: string, options: { subject: string; handler: Handler }) => void (handler = options.handler),
-      stop: () => Promise.resolve(void stopped++),
-    }),
+    add: () =>
+      Promise.resolve({
+        isStopped: false,
+        addEndpoint: (_: string, options: { subject: string; handler: Handler }) => {
+          handler = options.handler
+        },
+        stop: () => Promise.resolve(void stopped++),
+      }),
   }
   const seen = { verdicts: [] as VerdictEvent[], shed: [] as string[], failures: [] as unknown[], stages: [] as string[] }
   const observer = {
@@ -29,9 +32,15 @@ async function callout(limits: { inFlightMax: number; queueMax: number }, journe
   const connection = { services, flush: () => Promise.resolve() }
   const made = createAuthCallout({ connection: connection as never, journey, observer, ...limits, version: '0.0.0' })
   await made.join()
-  const send = (data = new Uint8Array()): Promise<Uint8Array> =>
-    new Promise((resolve) => handler(null, { data, respond: resolve }))
-  return { made, send, seen, raw: (message: unknown) => handler(null, message), fail: (error: Error) => handler(error, null), stops: () => stopped }
+  const send = (data = new Uint8Array()): Promise<Uint8Array> => new Promise((resolve) => handler(null, { data, respond: resolve }))
+  return {
+    made,
+    send,
+    seen,
+    raw: (message: unknown) => handler(null, message),
+    fail: (error: Error) => handler(error, null),
+    stops: () => stopped,
+  }
 }
 
 function journeyWith(): Journey {
@@ -45,7 +54,10 @@ describe('auth callout', () => {
     const journey = journeyWith()
     const { send, seen } = await callout({ inFlightMax: 4, queueMax: 4 }, journey)
     assert.equal((await send()).length, 0)
-    assert.deepEqual(seen.verdicts.map((event) => event.verdict.reason), ['request_malformed'])
+    assert.deepEqual(
+      seen.verdicts.map((event) => event.verdict.reason),
+      ['request_malformed'],
+    )
     assert.deepEqual(seen.stages, ['open'])
   })
 
@@ -82,7 +94,12 @@ describe('auth callout', () => {
 
   test('an answer that cannot be sent is reported and frees its place', async () => {
     const { raw, send, seen } = await callout({ inFlightMax: 1, queueMax: 1 }, journeyWith())
-    raw({ data: new Uint8Array(), respond: () => { throw new Error('connection closed') } })
+    raw({
+      data: new Uint8Array(),
+      respond: () => {
+        throw new Error('connection closed')
+      },
+    })
     assert.equal((await send()).length, 0)
     assert.equal(seen.failures.length, 1)
   })

@@ -6,11 +6,11 @@ import type { VerdictEvent } from '../../src/core/audit-event.ts'
 import { type Arrival, decide, type Journey } from '../../src/core/decide.ts'
 import { DENIALS, ERRORS, GRANTS } from '../../src/core/denial.ts'
 import type { AccountName } from '../../src/core/identifiers.ts'
+import { encodeSeed } from '../../src/core/nkey.ts'
 import { parsePolicy } from '../../src/core/policy-document.ts'
 import { createAnswer, issuerFromSeed } from '../../src/nats/answer.ts'
 import { createAuthCallout } from '../../src/nats/auth-callout.ts'
 import { xkeyFromSeed } from '../../src/nats/xkey.ts'
-import { encodeSeed } from '../../src/core/nkey.ts'
 import { type MemoryWorld, memoryWorld } from '../support/memory-world.ts'
 import { fixed } from '../support/scenario.ts'
 
@@ -43,7 +43,10 @@ const Vectors = z.strictObject({
 type Case = z.infer<typeof Case>
 
 const vectors = Vectors.parse(JSON.parse(readFileSync(new URL('../vectors/journey.json', import.meta.url), 'utf8')))
-const parsed = parsePolicy(vectors.policy, { targetAccounts: vectors.targetAccounts as AccountName[], reservedAccounts: ['AUTH', 'AUDIT', 'SYS'] })
+const parsed = parsePolicy(vectors.policy, {
+  targetAccounts: vectors.targetAccounts as AccountName[],
+  reservedAccounts: ['AUTH', 'AUDIT', 'SYS'],
+})
 assert.ok(parsed.ok, JSON.stringify(parsed))
 const { policy } = parsed
 const verifierXkey = xkeyFromSeed(vectors.xkeySeed)
@@ -90,13 +93,23 @@ function arrivalOf(one: Case, elapsedMs: () => number): Arrival {
 async function turnedAway(one: Case): Promise<VerdictEvent | undefined> {
   const { journey, world } = worldOf(one)
   let handler: ((error: null, message: unknown) => void) | undefined
-  const service = { isStopped: false, addEndpoint: (_: string, options: { handler: typeof handler }) => void (handler = options.handler) }
+  const service = {
+    isStopped: false,
+    addEndpoint: (_: string, options: { handler: typeof handler }) => {
+      handler = options.handler
+    },
+  }
   const connection = { services: { add: () => Promise.resolve(service) }, flush: () => Promise.resolve() }
   const observer = { verdict: () => {}, stage: () => {}, shed: () => {}, failed: () => {} }
   const callout = createAuthCallout({ connection: connection as never, journey, observer, inFlightMax: 0, queueMax: 0, version: '0.0.0' })
   await callout.join()
   let answered: Uint8Array | undefined
-  handler?.(null, { data: new Uint8Array(), respond: (bytes: Uint8Array) => void (answered = bytes) })
+  handler?.(null, {
+    data: new Uint8Array(),
+    respond: (bytes: Uint8Array) => {
+      answered = bytes
+    },
+  })
   assert.equal(answered?.length, 0)
   return world.noted[0]
 }
@@ -119,15 +132,22 @@ describe('journey vectors', () => {
       assert.deepEqual(event.verdict, one.expect)
       // What is answered agrees with what is recorded, and only grants are granted.
       const granted = one.expect.outcome === 'granted'
-      assert.deepEqual(world.recorded.map((entry) => entry.id), granted || one.auditTakesMs > 0 ? [event.id] : [])
-      assert.deepEqual(world.noted.map((entry) => entry.verdict), granted ? [] : [one.expect])
+      assert.deepEqual(
+        world.recorded.map((entry) => entry.id),
+        granted || one.auditTakesMs > 0 ? [event.id] : [],
+      )
+      assert.deepEqual(
+        world.noted.map((entry) => entry.verdict),
+        granted ? [] : [one.expect],
+      )
       const claims = answerClaims(reply, one)
       assert.equal(typeof claims?.jwt === 'string', granted)
     })
   }
 
   test('every denial, error and grant has a vector, and no vector names another', () => {
-    const seen = (outcome: string) => [...new Set(vectors.cases.filter((one) => one.expect.outcome === outcome).map((one) => one.expect.reason))].sort()
+    const seen = (outcome: string) =>
+      [...new Set(vectors.cases.filter((one) => one.expect.outcome === outcome).map((one) => one.expect.reason))].sort()
     assert.deepEqual(seen('denied'), Object.keys(DENIALS).sort())
     assert.deepEqual(seen('error'), Object.keys(ERRORS).sort())
     assert.deepEqual(seen('granted'), Object.keys(GRANTS).sort())

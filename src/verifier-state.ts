@@ -1,0 +1,79 @@
+/** The verifier's state: its buckets, what follows when something in them is shut out, and the administrators' access. */
+import type { Config } from './config.ts'
+import { type AdminApi, serveAdminApi } from './nats/admin.ts'
+import { createKicker, type Kicker } from './nats/kicker.ts'
+import { openStores, type Stores } from './nats/stores.ts'
+import { createSystem } from './nats/system.ts'
+import type { Logger } from './observability/logger.ts'
+import { untilThere } from './patience.ts'
+import type { PolicyFile } from './policy/policy-file.ts'
+import { type Quarantine, watchQuarantine } from './quarantine.ts'
+import type { Links } from './verifier-links.ts'
+import type { Audit, Parts } from './verifier-parts.ts'
+import { VERSION } from './version.ts'
+
+/** After this time connections are closed once more: what was being decided during a revocation may have been granted. */
+const kickAgainMs = 6_000
+
+export interface State {
+  stores: Stores
+  kicker: Kicker
+  quarantine: Quarantine
+  stop(): void
+}
+
+/** The buckets, filled, and what ends connections when a record in them changes. */
+export async function openState(
+  config: Config,
+  { links, audit, policy, log }: { links: Links; audit: Audit; policy: PolicyFile; log: Logger },
+): Promise<State> {
+  const stores = await untilThere('opening the buckets', log, () =>
+    openStores(links.auth, {
+      replicas: config.nats.replicas,
+      onReport: (report) => log.warn({ ...report, cause: undefined, err: report.cause }, 'store'),
+    }),
+  )
+  await untilThere('filling the caches', log, stores.ready)
+  const system = createSystem(links.system)
+  system.onDisconnect((connection) => stores.guard.disconnected(connection))
+  const kicker = createKicker({
+    guard: stores.guard,
+    system,
+    againAfterMs: kickAgainMs,
+    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
+  })
+  const quarantine = watchQuarantine({
+    credentials: stores.credentials,
+    kicker,
+    lifecycle: audit.lifecycle,
+    actor: config.nats.name,
+    policyHash: () => policy.current().hash,
+    onFailure: (cause) => log.error({ err: cause }, 'following a quarantine'),
+  })
+  const stop = () => {
+    kicker.stop()
+    stores.stop()
+  }
+  return { stores, kicker, quarantine, stop }
+}
+
+/** The admin API, which takes requests at once. */
+export function openAdmin(
+  config: Config,
+  parts: { links: Links; stores: Stores; kicker: Kicker; audit: Audit; policy: PolicyFile; parts: Parts; log: Logger },
+): AdminApi {
+  const { links, stores, kicker, audit, policy, log } = parts
+  return serveAdminApi({
+    link: links.auth,
+    world: {
+      stores,
+      kicker,
+      lifecycle: audit.lifecycle,
+      policy: policy.current,
+      version: VERSION,
+      enrolmentUrl: config.enrolment?.origin ?? null,
+      isReady: () => parts.parts.readiness?.isReady() ?? false,
+    },
+    onFailure: (cause) => log.error({ err: cause }, 'admin api'),
+  })
+}
