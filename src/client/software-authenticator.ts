@@ -69,9 +69,11 @@ const SPKI = { type: 'spki', format: 'der' } as const
 /** Makes a key in memory: ES256 (-7) unless EdDSA (-8) is asked for. */
 export function generateFileKey(alg: -7 | -8 = -7): FileKey {
   // Encoded where it is made: in Node 20, exporting a key whose generation is garbage-collected meanwhile can deadlock.
-  const encoding = { privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI }
-  if (alg === -8) return fileKeyFromPkcs8(generateKeyPairSync('ed25519', encoding).privateKey)
-  return fileKeyFromPkcs8(generateKeyPairSync('ec', { namedCurve: 'P-256', ...encoding }).privateKey)
+  const { privateKey } =
+    alg === -8
+      ? generateKeyPairSync('ed25519', { privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI })
+  return fileKeyFromPkcs8(privateKey)
 }
 
 /** The key inside PKCS #8 DER: P-256 or Ed25519, nothing else. */

@@ -52,17 +52,16 @@ export function testKey(alg: TestAlg = -7, pkcs8?: Uint8Array): TestKey {
 
 // Encoded where they are made: in Node 20, exporting a key whose generation is garbage-collected meanwhile can deadlock.
 function generate(alg: TestAlg): KeyObject {
-  const encoding = { privateKeyEncoding: { type: 'pkcs8', format: 'der' }, publicKeyEncoding: { type: 'spki', format: 'der' } } as const
-  return createPrivateKey({ key: generateDer(alg, encoding), format: 'der', type: 'pkcs8' })
+  return createPrivateKey({ key: generateDer(alg), format: 'der', type: 'pkcs8' })
 }
 
-function generateDer(
-  alg: TestAlg,
-  encoding: { privateKeyEncoding: { type: 'pkcs8'; format: 'der' }; publicKeyEncoding: { type: 'spki'; format: 'der' } },
-): Buffer {
-  if (alg === -8) return generateKeyPairSync('ed25519', encoding).privateKey
-  if (alg === -7) return generateKeyPairSync('ec', { namedCurve: 'P-256', ...encoding }).privateKey
-  return generateKeyPairSync('rsa', { modulusLength: 2048, ...encoding }).privateKey
+const PKCS8 = { type: 'pkcs8', format: 'der' } as const
+const SPKI = { type: 'spki', format: 'der' } as const
+
+function generateDer(alg: TestAlg): Buffer {
+  if (alg === -8) return generateKeyPairSync('ed25519', { privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI }).privateKey
+  if (alg === -7) return generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI }).privateKey
+  return generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI }).privateKey
 }
 
 export interface AssertionInput {
