@@ -5,11 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { type Product, startProductFiles, type TestIdentity } from '../test/support/product.ts'
+import { join } from 'node:path'
+import { type ProductFiles, startProductFiles, type TestIdentity } from '../test/support/product.ts'
 import { boundResume, endorsing, proof } from '../test/support/proofs.ts'
 import { rawClient } from '../test/support/raw-client.ts'
-import { percentile } from './measure.ts'
+import type { Kind } from './floor.ts'
+import { percentile, type Timed } from './measure.ts'
 
 const POLICY = `version: 1
 roles:
@@ -27,68 +28,75 @@ export interface ConnectionFigures {
   p99Ms: number
 }
 
-export interface ConnectionBench {
-  proof: ConnectionFigures
-  resume: ConnectionFigures
+export interface BenchedVerifier {
+  timed(kind: Kind, load: Load): Timed<ConnectionFigures>
+  stop(): Promise<void>
 }
 
-// Clock ticks a second in /proc/PID/stat: 100 on every Linux that Node runs on.
-const tickMicros = 10_000
-
-/** User and system time of process `pid`, microseconds. */
-function processCpuMicros(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * tickMicros
-}
-
-export async function benchConnections({
-  xkey,
-  connections,
-  concurrency,
-}: {
-  xkey: boolean
+interface Load {
   connections: number
   concurrency: number
-}): Promise<ConnectionBench> {
+}
+
+export interface BenchedVerifierOptions {
+  xkey: boolean
+  /** The build to run: a directory as `npm run build` makes it. */
+  dist: string
+  /** Where the process leaves a CPU profile when it ends, or null. */
+  profileDir: string | null
+}
+
+/** Starts nats-server and a verifier, with one identity that proves and one endorsed session that resumes. */
+export async function startBenchedVerifier({ xkey, dist, profileDir }: BenchedVerifierOptions): Promise<BenchedVerifier> {
   const product = await startProductFiles({ xkey, policy: POLICY })
-  const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
-  const child = spawn(process.execPath, [cli, 'serve', '-c', product.configFile], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]
+  const child = spawn(process.execPath, [...profiling, join(dist, 'cli/main.js'), 'serve', '-c', product.configFile], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  // Lines of verdicts are read, as a log collector would, and what is no verdict is shown.
+  child.stderr.setEncoding('utf8').on('data', showTrouble)
+  const stop = async () => {
+    if (child.exitCode === null) {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
+    await product.stop()
+  }
   try {
     await untilReady(product.operationsUrl, child)
     const who = await product.enrolled('bench', { roles: ['bench'] })
-    const prove = (nonce: string) => proof(who, { nonce, url: product.url })
-    const resume = (nonce: string) => boundResume(who.session, { nonce, url: product.url })
-    await load(product, child, { fields: prove, connections: Math.ceil(connections / 4), concurrency })
     await endorse(product, who)
-    await load(product, child, { fields: resume, connections: Math.ceil(connections / 4), concurrency })
-    return {
-      proof: await load(product, child, { fields: prove, connections, concurrency }),
-      resume: await load(product, child, { fields: resume, connections, concurrency }),
+    const fields = {
+      proof: (nonce: string) => proof(who, { nonce, url: product.url }),
+      resume: (nonce: string) => boundResume(who.session, { nonce, url: product.url }),
     }
-  } finally {
-    child.kill('SIGTERM')
-    await once(child, 'exit')
-    await product.stop()
+    return { timed: (kind, load) => () => connectMany(product, child, { ...load, fields: fields[kind] }), stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 
-async function endorse(product: Pick<Product, 'deployment' | 'url'>, who: TestIdentity): Promise<void> {
+function showTrouble(lines: string): void {
+  for (const line of lines.split('\n')) if (/"level":"(warn|error|fatal)"/.test(line)) process.stderr.write(`${line}\n`)
+}
+
+async function endorse(product: ProductFiles, who: TestIdentity): Promise<void> {
   const client = await rawClient(product.deployment.server.port)
   const answer = await client.connect(endorsing(who, { nonce: client.info.nonce, url: product.url }))
   client.close()
   if (answer !== 'PONG') throw new Error(`endorsing the bench's session: ${answer}`)
 }
 
-async function load(
-  product: Pick<Product, 'deployment'>,
+async function connectMany(
+  product: ProductFiles,
   child: ChildProcess,
-  { fields, connections, concurrency }: { fields: (nonce: string) => Record<string, unknown>; connections: number; concurrency: number },
+  { fields, connections, concurrency }: Load & { fields: (nonce: string) => Record<string, unknown> },
 ): Promise<ConnectionFigures> {
   const latencies: number[] = []
   let left = connections
-  const cpuBefore = processCpuMicros(child.pid as number)
+  const pid = child.pid as number
+  const cpuBefore = processCpuMicros(pid)
   const begun = performance.now()
   async function one(): Promise<void> {
     while (left-- > 0) {
@@ -104,11 +112,22 @@ async function load(
   await Promise.all(Array.from({ length: concurrency }, one))
   const seconds = (performance.now() - begun) / 1000
   return {
-    cpuMicros: (processCpuMicros(child.pid as number) - cpuBefore) / connections,
+    cpuMicros: (processCpuMicros(pid) - cpuBefore) / connections,
     perSecond: connections / seconds,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
   }
+}
+
+// Clock ticks a second in /proc/PID/stat: 100 on every Linux that Node runs on.
+const tickMicros = 10_000
+
+/** User and system time of process `pid`, microseconds. */
+function processCpuMicros(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * tickMicros
 }
 
 async function untilReady(operationsUrl: string, child: ChildProcess): Promise<void> {

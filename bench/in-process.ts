@@ -7,7 +7,8 @@ import { createAnswer, issuerFromSeed } from '../src/nats/answer.ts'
 import { type Xkey, xkeyFromSeed } from '../src/nats/xkey.ts'
 import { memoryWorld } from '../test/support/memory-world.ts'
 import { boundSig, endorsedSession, fixed, NOW, POLICY, proofSig, requestOf, type Scenario, scenario } from '../test/support/scenario.ts'
-import { cpuMicros } from './measure.ts'
+import type { Kind } from './floor.ts'
+import { type Timed, timedCpu } from './measure.ts'
 
 const verifier = xkeyFromSeed(encodeSeed('X', fixed('verifier xkey')))
 const server = xkeyFromSeed(encodeSeed('X', fixed('server xkey')))
@@ -25,10 +26,7 @@ function journeyFor(s: Scenario, xkey: Xkey | null): Journey {
 }
 
 /** Microseconds of CPU for one granted request; every one has a nonce of its own. */
-export async function measureDecide(
-  kind: 'proof' | 'resume',
-  { xkey, calls, rounds }: { xkey: boolean; calls: number; rounds: number },
-): Promise<number> {
+export async function timedDecide(kind: Kind, { xkey, calls }: { xkey: boolean; calls: number }): Promise<Timed<number>> {
   const s = scenario('machine')
   if (xkey) s.request = { serverInfo: { xkey: server.publicKey } }
   const arrivals: Arrival[] = []
@@ -54,11 +52,11 @@ export async function measureDecide(
   }
   const journey = journeyFor(s, xkey ? verifier : null)
   let next = 0
-  return cpuMicros(
+  return timedCpu(
     async () => {
       const { event } = await decide(arrivals[next++ % calls] as Arrival, journey)
       if (event?.verdict.outcome !== 'granted') throw new Error(`benching a request that was ${JSON.stringify(event?.verdict)}`)
     },
-    { calls, rounds },
+    { calls },
   )
 }

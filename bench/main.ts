@@ -1,74 +1,67 @@
 /**
- * npm run bench [-- --json] [--connections N]
- * One table: what one admitted connection costs, as ratios to the crypto floor measured in the same run.
+ * npm run bench [-- OPTIONS]: what one admitted connection costs, as ratios to the crypto floor of the same run
+ * (docs/bench.md). Everything is timed once a round, so that all rows see the same noise; the figures are medians.
  */
-import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { benchConnections, type ConnectionFigures } from './connections.ts'
-import { measureFloor } from './floor.ts'
-import { measureDecide } from './in-process.ts'
+import { startBenchedVerifier } from './connections.ts'
+import { type Kind, timedFloor } from './floor.ts'
+import { timedDecide } from './in-process.ts'
+import { type Measured, printJson, printTable } from './report.ts'
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
+    /** For each row of the verifier process, over all rounds. */
     connections: { type: 'string', default: '2000' },
     concurrency: { type: 'string', default: '64' },
+    rounds: { type: 'string', default: '5' },
+    /** Another build (a `dist` directory) to time beside this one. */
+    against: { type: 'string' },
+    /** A directory for CPU profiles of the verifier process. */
+    profile: { type: 'string' },
   },
 })
-const connections = Number(values.connections)
-const concurrency = Number(values.concurrency)
+const rounds = Number(values.rounds)
+const load = { connections: Math.ceil(Number(values.connections) / rounds), concurrency: Number(values.concurrency) }
+const callsPerRound = 500
+const KINDS: readonly Kind[] = ['proof', 'resume']
 const progress = (text: string) => void process.stderr.write(`${text}\n`)
 
-interface Row {
-  what: string
-  cpuMicros: number
-  /** Times the crypto floor of the same kind. */
-  floorRatio: number
-  perSecond?: number
-  p50Ms?: number
-  p99Ms?: number
-}
+const builds = [{ name: '', dist: fileURLToPath(new URL('../dist', import.meta.url)) }]
+if (values.against !== undefined) builds.push({ name: 'other build: ', dist: values.against })
 
-progress('timing the crypto floor')
-const floor = await measureFloor(2000, 5)
-const rows: Row[] = [
-  { what: 'crypto floor, proof', cpuMicros: floor.proofMicros, floorRatio: 1 },
-  { what: 'crypto floor, resume', cpuMicros: floor.resumeMicros, floorRatio: 1 },
-]
-for (const xkey of [false, true]) {
-  for (const kind of ['proof', 'resume'] as const) {
-    progress(`timing decide: ${kind}, xkey ${xkey ? 'on' : 'off'}`)
-    const cpuMicros = await measureDecide(kind, { xkey, calls: 1000, rounds: 5 })
-    rows.push({ what: `decide in process, ${kind}, xkey ${xkey ? 'on' : 'off'}`, cpuMicros, floorRatio: cpuMicros / floorOf(kind) })
+progress('warming up')
+const floor = await timedFloor(callsPerRound)
+const rows: Measured[] = []
+const stops: (() => Promise<void>)[] = []
+try {
+  for (const xkey of [false, true]) {
+    for (const kind of KINDS) {
+      const timed = await timedDecide(kind, { xkey, calls: callsPerRound })
+      const what = `decide in process, ${kind}, xkey ${xkey ? 'on' : 'off'}`
+      rows.push({ what, kind, timed: async () => ({ cpuMicros: await timed() }), figures: [] })
+    }
   }
-}
-for (const xkey of [false, true]) {
-  progress(`connecting ${connections} clients for each kind, xkey ${xkey ? 'on' : 'off'}`)
-  const figures = await benchConnections({ xkey, connections, concurrency })
-  for (const kind of ['proof', 'resume'] as const) rows.push(connectionRow(kind, xkey, figures[kind]))
-}
-
-function floorOf(kind: 'proof' | 'resume'): number {
-  return kind === 'proof' ? floor.proofMicros : floor.resumeMicros
-}
-
-function connectionRow(kind: 'proof' | 'resume', xkey: boolean, figures: ConnectionFigures): Row {
-  const { cpuMicros, perSecond, p50Ms, p99Ms } = figures
-  const what = `verifier process, ${kind}, xkey ${xkey ? 'on' : 'off'}, audit on`
-  return { what, cpuMicros, floorRatio: cpuMicros / floorOf(kind), perSecond, p50Ms, p99Ms }
-}
-
-if (values.json) {
-  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version }
-  process.stdout.write(`${JSON.stringify({ machine, connections, concurrency, floor, rows }, null, 1)}\n`)
-} else {
-  process.stdout.write(
-    `${'what'.padEnd(54)}${'CPU µs'.padStart(9)}${'× floor'.padStart(9)}${'conn/s'.padStart(9)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}\n`,
-  )
-  for (const { what, cpuMicros, floorRatio, perSecond, p50Ms, p99Ms } of rows) {
-    const number = (value: number | undefined, digits: number) => (value === undefined ? '' : value.toFixed(digits)).padStart(9)
-    process.stdout.write(
-      `${what.padEnd(54)}${number(cpuMicros, 0)}${number(floorRatio, 2)}${number(perSecond, 0)}${number(p50Ms, 1)}${number(p99Ms, 1)}\n`,
-    )
+  for (const xkey of [false, true]) {
+    for (const { name, dist } of builds) {
+      const verifier = await startBenchedVerifier({ xkey, dist, profileDir: values.profile ?? null })
+      stops.push(verifier.stop)
+      for (const kind of KINDS) {
+        const timed = verifier.timed(kind, load)
+        for (let i = 0; i < 3; i++) await timed()
+        rows.push({ what: `${name}verifier process, ${kind}, xkey ${xkey ? 'on' : 'off'}, audit on`, kind, timed, figures: [] })
+      }
+    }
   }
+  const floors: Awaited<ReturnType<typeof floor>>[] = []
+  for (let round = 1; round <= rounds; round++) {
+    progress(`round ${round} of ${rounds}`)
+    floors.push(await floor())
+    for (const row of rows) row.figures.push(await row.timed())
+  }
+  const print = values.json ? printJson : printTable
+  print({ floors, rows, load: { connections: load.connections * rounds, concurrency: load.concurrency, rounds } })
+} finally {
+  for (const stop of stops) await stop()
 }

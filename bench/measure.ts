@@ -1,26 +1,34 @@
-/** Timing in rounds, so that figures of one run can be compared on a noisy machine: the median of a few rounds. */
+/** Timing in rounds, so that figures of one run can be compared on a noisy machine: each round times everything once. */
 
-/** Microseconds of process CPU time for one call of `work`, median over `rounds`. */
-export async function cpuMicros(work: () => unknown, { calls, rounds }: { calls: number; rounds: number }): Promise<number> {
+/** Something whose cost can be timed again and again: one call times one round. */
+export type Timed<Figures> = () => Promise<Figures>
+
+/** Microseconds of this process's CPU for one call of `work`, timed over `calls` of them at each round. Warms up first. */
+export async function timedCpu(work: () => unknown, { calls }: { calls: number }): Promise<Timed<number>> {
   // The compiler needs a few thousand calls before a figure means anything.
   for (let i = 0; i < Math.max(calls, 3000); i++) await work()
-  const figures: number[] = []
-  for (let round = 0; round < rounds; round++) {
+  return async () => {
     const before = process.cpuUsage()
     for (let i = 0; i < calls; i++) await work()
     const { user, system } = process.cpuUsage(before)
-    figures.push((user + system) / calls)
+    return (user + system) / calls
   }
-  return median(figures)
 }
 
-export function median(figures: number[]): number {
+export function median(figures: readonly number[]): number {
   const sorted = [...figures].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+  const middle = sorted.length / 2
+  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]]
+  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
+}
+
+/** How far the rounds are apart: (greatest − least) / median. */
+export function spread(figures: readonly number[]): number {
+  return (Math.max(...figures) - Math.min(...figures)) / median(figures)
 }
 
 /** The p-th percentile (0 to 1) of `figures`. */
-export function percentile(figures: number[], p: number): number {
+export function percentile(figures: readonly number[], p: number): number {
   const sorted = [...figures].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN
 }

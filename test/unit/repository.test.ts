@@ -132,7 +132,9 @@ describe('dependencies', () => {
 
   // `npm ci` refuses a lock file without them, on every platform; npm itself leaves out what its registry has not got.
   test('are locked for every platform', () => {
-    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { optionalDependencies?: Record<string, string> }> }
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>
+    }
     const absent = Object.values(packages)
       .flatMap(({ optionalDependencies }) => Object.keys(optionalDependencies ?? {}))
       .filter((name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)))
