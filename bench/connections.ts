@@ -48,7 +48,7 @@ export interface BenchedVerifierOptions {
 
 /** Starts nats-server and a verifier, with one identity that proves and one endorsed session that resumes. */
 export async function startBenchedVerifier({ xkey, dist, profileDir }: BenchedVerifierOptions): Promise<BenchedVerifier> {
-  const product = await startProductFiles({ xkey, policy: POLICY })
+  const product = await startProductFiles({ xkey, policy: POLICY, logLevel: 'info' })
   const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]
   const child = spawn(process.execPath, [...profiling, join(dist, 'cli/main.js'), 'serve', '-c', product.configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -28,6 +28,8 @@ export interface ProductOptions {
   edit?: (config: string) => string
   urls?: (deployment: Deployment) => string[]
   logLevel?: 'info' | 'error'
+  /** TLS on the client listener. PEM texts; the certificate is for 127.0.0.1 and localhost. */
+  tls?: { ca: string; cert: string; key: string }
 }
 
 /** One audit record as published: its subject and body. */
@@ -75,8 +77,9 @@ export interface EnrolOptions {
 }
 
 /** `nats` 2.x options of an nkey user of the deployment. */
-export function nkeyUser(deployment: Deployment, name: keyof DeploymentKeys, inbox: string) {
+export function nkeyUser(deployment: Deployment, name: keyof DeploymentKeys, inbox: string, ca?: string) {
   return {
+    ...(ca === undefined ? {} : { tls: { ca } }),
     servers: `127.0.0.1:${deployment.server.port}`,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(deployment.seeds[name])),
     inboxPrefix: inbox,
@@ -97,11 +100,12 @@ export async function startProductFiles(options: ProductOptions): Promise<Produc
   const deployment = await startDeployment({
     ...(options.line === undefined ? {} : { line: options.line }),
     xkey,
-    ...(options.edit === undefined ? {} : { edit: options.edit }),
+    edit: (config) => withTls(options.edit?.(config) ?? config, options.tls),
+    files: options.tls === undefined ? {} : { 'ca.pem': options.tls.ca, 'cert.pem': options.tls.cert, 'key.pem': options.tls.key },
   })
   const [enrolmentPort, operationsPort] = [await freePort(), await freePort()]
   const configFile = writeConfig(deployment, { ...options, xkey: options.verifierXkey ?? xkey, enrolmentPort, operationsPort })
-  const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier'))
+  const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier', options.tls?.ca))
   return {
     deployment,
     dir: deployment.server.dir,
@@ -121,11 +125,11 @@ export async function startProductFiles(options: ProductOptions): Promise<Produc
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const files = await startProductFiles(options)
   const { deployment, configFile } = files
-  const auditor = await connect(nkeyUser(deployment, 'auditor', '_INBOX_auditor'))
+  const auditor = await connect(nkeyUser(deployment, 'auditor', '_INBOX_auditor', options.tls?.ca))
   const trail = followAudit(auditor.subscribe('audit.webauthn.>'))
   await auditor.flush()
   const verifier = await startVerifier(readConfig(configFile))
-  const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier'))
+  const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier', options.tls?.ca))
   return {
     ...files,
     ...trail,
@@ -159,6 +163,10 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   }
 }
 
+function withTls(config: string, tls: ProductOptions['tls']): string {
+  return tls === undefined ? config : `tls { cert_file: "$DIR/cert.pem", key_file: "$DIR/key.pem" }\n${config}`
+}
+
 /** The `unmapped.nats` part of a record. */
 export function nats(body: AuditRecord['body']): Record<string, unknown> {
   const unmapped = (body['unmapped'] ?? {}) as Record<string, Record<string, unknown> | undefined>
@@ -180,7 +188,7 @@ function writeConfig(
     file,
     `nats:
   servers: ["127.0.0.1:${deployment.server.port}"]
-  auth_seed_file: keys/verifierAuth.seed
+${options.tls === undefined ? '' : '  tls: { ca_file: ca.pem }\n'}  auth_seed_file: keys/verifierAuth.seed
   audit_seed_file: keys/verifierAudit.seed
   system_seed_file: keys/verifierSys.seed
 callout:
