@@ -104,6 +104,10 @@ export async function openPolicy(
         log.info({ policy: next.hash.slice(0, 12), roles: next.roles.size }, 'policy loaded')
       },
       onRefused: (refusal) => void refused(refusal).catch((cause: unknown) => log.error({ err: cause }, 'recording a refused policy')),
+      onMended: ({ hash }) => {
+        metrics.policyLoaded({ hash, at: new Date() })
+        log.info({ policy: hash.slice(0, 12) }, 'the policy file holds the policy in force again')
+      },
     })
     metrics.policyLoaded({ hash: policy.current().hash, at: new Date() })
     for (const { line, message } of policy.document().warnings) log.warn(`${path}:${line}: ${message}`)

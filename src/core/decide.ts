@@ -4,7 +4,7 @@
  */
 import { type Admission, admissionOf, type Proven, reserveSession } from './admission.ts'
 import { judgeSignCount, type VerifiedAssertion, verifyAssertion } from './assertion.ts'
-import type { GrantFacts, Verdict, VerdictEvent } from './audit-event.ts'
+import type { Verdict, VerdictEvent } from './audit-event.ts'
 import { type AuthorizationRequest, type IncomingRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { checkCredentialState } from './credential.ts'
@@ -50,7 +50,8 @@ const answerMarginMs = 500
 
 /** Decides one request and does what the verdict needs: counter, session, audit record, answer. Never throws. */
 export async function decide(arrival: Arrival, journey: Journey): Promise<Decision> {
-  const known = nothingKnown()
+  // One policy from beginning to end: what a record names is what the verdict came from, whatever is loaded meanwhile.
+  const known = nothingKnown(journey.world.policy())
   const { world } = journey
   let recorded: string | null = null
   try {
@@ -63,7 +64,7 @@ export async function decide(arrival: Arrival, journey: Journey): Promise<Decisi
 
     enter(arrival, known, 'record')
     const { reason, claims, grant } = admission.value
-    const event = eventNow(arrival, journey, known, { outcome: 'granted', reason }, grant)
+    const event = eventOf(known, { outcome: 'granted', reason }, { arrival, grant })
     await world.audit.record(event)
     recorded = event.id
     await activate(admission.value, proven.value, journey)
@@ -76,6 +77,8 @@ export async function decide(arrival: Arrival, journey: Journey): Promise<Decisi
   } catch (cause) {
     arrival.trace.failed(cause)
     return refuse(arrival, journey, known, { outcome: 'error', reason: errorReason(cause) }, recorded)
+  } finally {
+    known.leavePlace()
   }
 }
 
@@ -197,7 +200,7 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
   enter(arrival, known, 'resolve')
   const { request, offer, credential, identity, session, earlier } = proven
   const wantsPlain = offer.form === 'plain' || (offer.form === 'endorsing' && offer.plain)
-  const resolved = resolveGrant(world.policy(), {
+  const resolved = resolveGrant(known.policy, {
     identity,
     credential: credential.record,
     userVerified: proven.userVerified,
@@ -213,8 +216,10 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
   if (session !== null && (grant.sessionSeconds === 0 || session.createdAt + grant.sessionSeconds * 1000 <= arrival.now.getTime())) {
     return denied('session_expired')
   }
-  if (grant.connectionsMax !== null && earlier === null && world.guard.connectionsOf(identity.handle) >= grant.connectionsMax) {
-    return denied('connection_limit')
+  if (grant.connectionsMax !== null && earlier === null) {
+    const leavePlace = world.guard.reserve(identity.handle, grant.connectionsMax)
+    if (leavePlace === null) return denied('connection_limit')
+    known.leavePlace = leavePlace
   }
 
   enter(arrival, known, 'store')
@@ -257,7 +262,7 @@ function refuse(
   const { world } = journey
   // Somebody we could not authenticate gets the empty answer, which denies; only a genuine request gets our signature.
   const reply = known.request === null ? new Uint8Array(0) : refusal(known.request, verdict, arrival, world)
-  const event = { ...eventNow(arrival, journey, known, verdict, null), correlates }
+  const event = { ...eventOf(known, verdict, { arrival, grant: null }), correlates }
   world.audit.note(event)
   return { event, reply }
 }
@@ -274,11 +279,6 @@ function refusal(
     arrival.trace.failed(cause)
     return new Uint8Array(0)
   }
-}
-
-function eventNow(arrival: Arrival, { world }: Journey, known: Known, verdict: Verdict, grant: GrantFacts | null): VerdictEvent {
-  const { id, now } = arrival
-  return eventOf(known, verdict, { id, at: now.getTime(), durationMs: arrival.elapsedMs(), policyHash: world.policy().hash, grant })
 }
 
 function enter(arrival: Arrival, known: Known, stage: Stage): void {

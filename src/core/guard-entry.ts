@@ -1,5 +1,5 @@
 /** What the guard remembers of an admitted connection, so that asking again about it gives nothing new (ADR-0006). */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AuthorizationRequest } from './authorization-request.ts'
 import { base64url, lengthPrefixed } from './encoding.ts'
 import { credentialKey, type Nonce, type UserNkey } from './identifiers.ts'
@@ -35,5 +35,5 @@ export function isSameProof(earlier: GuardEntry, request: AuthorizationRequest, 
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+  return hash('sha256', text, 'base64url')
 }

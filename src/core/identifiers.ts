@@ -1,5 +1,5 @@
 /** Branded identifiers. A value gets its brand here and nowhere else, so holding one means that it was checked. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { fromBase64url } from './encoding.ts'
 import { decodePublicNkey } from './nkey.ts'
 
@@ -47,7 +47,7 @@ export function parseCredentialId(text: unknown): CredentialId | null {
 
 /** The fixed-length, injective stand-in for a credential id where ids of 1023 bytes do not fit. */
 export function credentialKey(id: CredentialId): CredentialKey {
-  return createHash('sha256').update(id, 'base64url').digest('base64url') as CredentialKey
+  return hash('sha256', Buffer.from(id, 'base64url'), 'base64url') as CredentialKey
 }
 
 export function parseHandle(text: unknown): Handle | null {

@@ -5,10 +5,13 @@ import type { ConnectionFacts, GrantFacts, IdentityFacts, Verdict, VerdictEvent 
 import type { AuthorizationRequest } from './authorization-request.ts'
 import type { Stage } from './denial.ts'
 import type { UserNkey } from './identifiers.ts'
+import type { Policy } from './policy.ts'
 import type { CredentialRecord, IdentityRecord } from './records.ts'
 
 /** What is known about the request so far: grows along the journey, and is what a denial's record says. */
 export interface Known {
+  /** The policy in force when the request was taken up. */
+  policy: Policy
   request: AuthorizationRequest | null
   url: string | null
   credential: CredentialRecord | null
@@ -17,20 +20,34 @@ export interface Known {
   assertion: VerifiedAssertion | null
   verified: boolean
   stage: Stage
+  /** Gives back the place that the identity's connection limit has kept for this request. */
+  leavePlace: () => void
 }
 
-/** Nothing is known of a request that has just arrived. */
-export function nothingKnown(): Known {
-  return { request: null, url: null, credential: null, identity: null, session: null, assertion: null, verified: false, stage: 'open' }
+/** Nothing but the policy is known about a request that has just arrived. */
+export function nothingKnown(policy: Policy): Known {
+  return {
+    policy,
+    request: null,
+    url: null,
+    credential: null,
+    identity: null,
+    session: null,
+    assertion: null,
+    verified: false,
+    stage: 'open',
+    leavePlace: () => {},
+  }
 }
 
 /** The event of a verdict at this point of the journey. */
 export function eventOf(
   known: Known,
   verdict: Verdict,
-  about: { id: string; at: number; durationMs: number; policyHash: string; grant: GrantFacts | null },
+  { arrival, grant }: { arrival: { id: string; now: Date; elapsedMs(): number }; grant: GrantFacts | null },
 ): VerdictEvent {
-  const { id, at, durationMs, policyHash, grant } = about
+  const { id } = arrival
+  const at = arrival.now.getTime()
   return {
     id,
     correlates: null,
@@ -41,8 +58,8 @@ export function eventOf(
     connection: connectionFacts(known),
     identity: identityFacts(known),
     grant,
-    policyHash,
-    durationMs,
+    policyHash: known.policy.hash,
+    durationMs: arrival.elapsedMs(),
     count: 1,
     firstAt: at,
     lastAt: at,

@@ -5,18 +5,24 @@
 import { concat } from './encoding.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+const VALUES = new Int8Array(128).fill(-1)
+for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i
 const PREFIXES = { N: 13 << 3, A: 0, U: 20 << 3, X: 23 << 3, O: 14 << 3 } as const
 const SEED_PREFIX = 18 << 3
 
 /** The kinds of nkey this project meets, by their first letter: server, account, user, curve, operator. */
 export type NkeyKind = keyof typeof PREFIXES
 
+// CRC-16/XMODEM, by its table of 256 remainders.
+const REMAINDERS = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff
+  return crc
+})
+
 function crc16(bytes: Uint8Array): number {
   let crc = 0
-  for (const byte of bytes) {
-    crc ^= byte << 8
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff
-  }
+  for (const byte of bytes) crc = ((crc << 8) & 0xffff) ^ (REMAINDERS[(crc >> 8) ^ byte] as number)
   return crc
 }
 
@@ -41,8 +47,8 @@ function fromBase32(text: string): Uint8Array | null {
   let held = 0
   let bits = 0
   let at = 0
-  for (const char of text) {
-    const value = ALPHABET.indexOf(char)
+  for (let i = 0; i < text.length; i++) {
+    const value = VALUES[text.charCodeAt(i)] ?? -1
     if (value < 0) return null
     held = (held << 5) | value
     bits += 5

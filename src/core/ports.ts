@@ -52,8 +52,11 @@ export interface GuardPort {
   find(key: string): Promise<GuardEntry | null>
   /** Shared asynchronously: a re-ask comes after the answer. */
   remember(key: string, entry: GuardEntry): void
-  /** Live connections of an identity, eventually consistent. */
-  connectionsOf(handle: Handle): number
+  /**
+   * Keeps a place for one of the `max` connections of an identity, until what it returns is called; null when there is
+   * none. Requests that arrive together share the places of one verifier; between verifiers it is eventually consistent.
+   */
+  reserve(handle: Handle, max: number): (() => void) | null
 }
 
 export interface AuditPort {

@@ -83,7 +83,7 @@ export interface Stored<T> {
   revision: number
 }
 
-/** What the guard remembers of an admitted connection, until the grant expires. KV bucket `webauthn_guard`. */
+/** What the guard remembers of an admitted connection, until it has surely ended. KV bucket `webauthn_guard`. */
 export interface GuardEntry {
   v: 1
   serverId: string

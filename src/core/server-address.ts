@@ -14,7 +14,12 @@ const DEFAULT_PORTS = { nats: 4222, tls: 4222, ws: 80, wss: 443 } as const
 // as that address, A-labels checked. What it would print differently is not canonical.
 function isCanonicalHost(host: string): boolean {
   const isName = host.length <= 253 && host.split('.').every((label) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label))
-  return (isName || host.startsWith('[')) && URL.canParse(`http://${host}`) && new URL(`http://${host}`).hostname === host
+  if (!isName && !host.startsWith('[')) return false
+  try {
+    return new URL(`http://${host}`).hostname === host
+  } catch {
+    return false
+  }
 }
 
 /** A URL that is already in the protocol's one canonical spelling, or null: nothing is normalised (protocol §2). */

@@ -1,5 +1,5 @@
 /** Session nkeys: what a resume proves, and when a session may be used (docs/protocol.md, "Session"). */
-import { createHash, type KeyObject } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import { type Checked, denied, passed } from './checked.ts'
 import { ed25519PublicKey, ed25519Verify } from './ed25519.ts'
 import type { CredentialKey, Nonce, ServerUrl, UserNkey } from './identifiers.ts'
@@ -22,7 +22,7 @@ function publicKey(nkey: UserNkey): KeyObject {
 
 /** SHA-256 in the shape that protocol.ts asks for. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
+  return hash('sha256', bytes, 'buffer')
 }
 
 /** Whether `nkey` signed this connection's nonce and the dialled URL: possession, bound to both. */

@@ -97,6 +97,8 @@ async function connectWith(options: LinkOptions): Promise<NatsConnection> {
     ignoreAuthErrorAbort: waitForServer,
     pingInterval: pingIntervalMs,
     maxPingOut: pingsOutMax,
+    // A stack for each request, in case it fails: nobody misses it, for our own errors have theirs.
+    noAsyncTraces: true,
     ...(wantsTls ? { tls: tls ?? {} } : {}),
   }
   try {

@@ -1,16 +1,23 @@
-/** The guard's entries in memory: found by key, by connection and by handle, gone when they expire, bounded in number. */
+/** The guard's entries in memory: found by key, by connection and by handle, gone some time after they expire, bounded in number. */
 import type { Handle } from '../core/identifiers.ts'
 import type { GuardEntry } from '../core/records.ts'
 import type { ConnectionOwner } from './guard.ts'
+
+/**
+ * How long an entry outlives its grant. nats-server closes a connection up to a second after the grant's expiry, and by a
+ * clock of its own: until then a second CONNECT must still meet the entry, or the old proof would get a new expiry. No
+ * request is answered whose server's clock is further behind than its validity and the leeway.
+ */
+const keptSeconds = 300
 
 export class GuardIndex {
   readonly #entriesMax: number
   readonly #entries = new Map<string, GuardEntry>()
   readonly #byHandle = new Map<Handle, Set<string>>()
   readonly #byConnection = new Map<string, Set<string>>()
-  /** Keys by the second they expire in. */
-  readonly #byExpiry = new Map<number, Set<string>>()
-  /** Until when (epoch seconds) an entry is in force that is in the bucket but no longer here. */
+  /** Keys by the second they are forgotten in. */
+  readonly #byEnd = new Map<number, Set<string>>()
+  /** Until when (epoch seconds) an entry matters that is in the bucket but no longer here. */
   #forgottenUntil = 0
   #sweptAt = 0
 
@@ -23,12 +30,12 @@ export class GuardIndex {
   }
 
   put(key: string, entry: GuardEntry, nowMs: number): void {
-    if (entry.exp * 1000 <= nowMs) return
+    if (endOf(entry) * 1000 <= nowMs) return
     this.remove(key)
     this.#entries.set(key, entry)
     add(this.#byHandle, entry.handle, key)
     add(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
-    add(this.#byExpiry, entry.exp, key)
+    add(this.#byEnd, endOf(entry), key)
     if (this.#entries.size > this.#entriesMax) this.#evict()
   }
 
@@ -38,10 +45,10 @@ export class GuardIndex {
     this.#entries.delete(key)
     drop(this.#byHandle, entry.handle, key)
     drop(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
-    drop(this.#byExpiry, entry.exp, key)
+    drop(this.#byEnd, endOf(entry), key)
   }
 
-  /** Whether a key that is not here may be in the bucket, in force. */
+  /** Whether a key that is not here may be in the bucket, and matter. */
   hasForgotten(): boolean {
     return this.#forgottenUntil > this.#sweptAt
   }
@@ -66,7 +73,7 @@ export class GuardIndex {
 
   sweep(nowMs: number): void {
     this.#sweptAt = Math.floor(nowMs / 1000)
-    for (const [second, keys] of this.#byExpiry) {
+    for (const [second, keys] of this.#byEnd) {
       if (second <= this.#sweptAt) for (const key of [...keys]) this.remove(key)
     }
   }
@@ -78,8 +85,8 @@ export class GuardIndex {
   /** What expires first is the least loss. */
   #evict(): void {
     let first = Number.POSITIVE_INFINITY
-    for (const second of this.#byExpiry.keys()) if (second < first) first = second
-    const keys = this.#byExpiry.get(first) ?? new Set()
+    for (const second of this.#byEnd.keys()) if (second < first) first = second
+    const keys = this.#byEnd.get(first) ?? new Set()
     this.#forgottenUntil = Math.max(this.#forgottenUntil, first)
     for (const key of [...keys]) this.remove(key)
   }
@@ -90,6 +97,10 @@ export class GuardIndex {
       if (entry !== undefined) yield entry
     }
   }
+}
+
+function endOf({ exp }: GuardEntry): number {
+  return exp + keptSeconds
 }
 
 function isOwnedBy(entry: GuardEntry, owner: ConnectionOwner): boolean {

@@ -2,6 +2,7 @@
  * The guard on (server id, client id, nonce): which proof a live connection was admitted with, and until when. Every
  * verifier holds all of it in memory, filled by a watch; the bucket carries it to the others and over a restart.
  */
+import { equalBytes } from '../core/encoding.ts'
 import type { CredentialKey, Handle, UserNkey } from '../core/identifiers.ts'
 import { type GuardPort, StoreUnavailable } from '../core/ports.ts'
 import type { GuardEntry } from '../core/records.ts'
@@ -11,7 +12,7 @@ import { GuardIndex } from './guard-index.ts'
 import { createGuardSharing } from './guard-sharing.ts'
 import type { BucketEntry, KvBucket } from './kv-bucket.ts'
 import type { OnStoreReport } from './record-store.ts'
-import { decodeRecord, guardSchema } from './records-schema.ts'
+import { decodeRecord, encodeRecord, guardSchema } from './records-schema.ts'
 
 /** One live connection, as kicking it needs it. */
 export interface LiveConnection {
@@ -22,6 +23,8 @@ export interface LiveConnection {
 export type ConnectionOwner = { credential: CredentialKey } | { session: UserNkey } | { handle: Handle }
 
 export interface Guard extends GuardPort {
+  /** How many live connections an identity has. */
+  connectionsOf(handle: Handle): number
   /** Connections that were admitted for this owner and have not been seen to end. */
   connectionsWith(owner: ConnectionOwner): LiveConnection[]
   /** The connection ended. One verifier is told by the server, and tells the others through the bucket. */
@@ -46,9 +49,14 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   // Keys whose value is not an entry: whoever asks about such a connection is refused.
   const broken = new Set<string>()
   const sharing = createGuardSharing(bucket, onReport)
+  // Places of connections that are being decided.
+  const reserved = new Map<Handle, number>()
   const follow = ({ key, value }: BucketEntry) => {
     broken.delete(key)
     if (value === null) return index.remove(key)
+    // Most of what is told is what this verifier wrote itself.
+    const known = index.get(key)
+    if (known !== null && equalBytes(encodeRecord(known), value)) return
     try {
       index.put(key, decodeRecord(value, guardSchema), Date.now())
     } catch (cause) {
@@ -59,7 +67,7 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   const watch = watchBucket({
     bucket,
     keys: '*',
-    // Entries that a new pass does not mention stay until they expire: this verifier's own may still be on their way.
+    // Entries that a new pass does not mention stay until they are over: this verifier's own may still be on their way.
     sink: {
       began: () => {},
       entry: follow,
@@ -85,6 +93,16 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     remember: (key, entry) => {
       index.put(key, entry, Date.now())
       sharing.share(key, entry)
+    },
+    reserve: (handle, max) => {
+      const held = reserved.get(handle) ?? 0
+      if (index.countOf(handle, Date.now()) + held >= max) return null
+      reserved.set(handle, held + 1)
+      return () => {
+        const left = (reserved.get(handle) ?? 1) - 1
+        if (left === 0) reserved.delete(handle)
+        else reserved.set(handle, left)
+      }
     },
     connectionsOf: (handle) => index.countOf(handle, Date.now()),
     connectionsWith: (owner) => index.ownedBy(owner, Date.now()).map(({ serverId, clientId }) => ({ serverId, clientId })),

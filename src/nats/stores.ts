@@ -56,12 +56,13 @@ const SETTINGS = {
     ageSecondsMax: 3_600,
     whenFull: 'refuse',
   },
-  // Full, the guard forgets what is oldest and so the first to expire: refusing would forget what is newest.
+  // Full, the guard forgets what is oldest and so the first to expire: refusing would forget what is newest. A grant lasts a
+  // day at most, and its entry must outlast the connection.
   guard: {
     name: 'webauthn_guard',
     description: 'Live connections and their proofs',
     bytesMax: 128 * MiB,
-    ageSecondsMax: daySeconds,
+    ageSecondsMax: daySeconds + 3_600,
     whenFull: 'forget_oldest',
   },
 } as const satisfies Record<string, Omit<BucketSettings, 'replicas'>>

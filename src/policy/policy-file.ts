@@ -10,6 +10,8 @@ import { type ParsedPolicy, type PolicyIssue, type PolicyOptions, parsePolicy } 
 const fileBytesMax = 256 * 1024
 // An editor's save is several events; the file is read once they have stopped for this long.
 const settleMs = 50
+// Something else in its directory, such as a log, may never stop: the file is read nevertheless.
+const settleMsMax = 1_000
 
 /** Why a file was not taken: its issues, or the error of reading it. */
 export type PolicyRefusal = { kind: 'invalid'; issues: PolicyIssue[] } | { kind: 'unreadable'; error: Error }
@@ -28,6 +30,8 @@ export interface PolicyFileOptions extends PolicyOptions {
   onChange(policy: Policy, previous: Policy): void | Promise<void>
   /** The policy in force has stayed the same, and why. Called once for each distinct bad content. */
   onRefused(refusal: PolicyRefusal): void
+  /** After a refusal, the file holds the policy in force again: nothing changes, and nothing is wrong any more. */
+  onMended(policy: Policy): void
 }
 
 export interface PolicyFile {
@@ -69,8 +73,12 @@ export async function watchPolicyFile(options: PolicyFileOptions): Promise<Polic
   const reloadNow = async (): Promise<ReloadOutcome> => {
     const loaded = await load(path, options)
     if (loaded.kind !== 'parsed') return refuse(loaded, loaded.digest)
+    const mended = refusedDigest !== null
     refusedDigest = null
-    if (closed || loaded.parsed.policy.hash === current.policy.hash) return { outcome: 'unchanged' }
+    if (closed || loaded.parsed.policy.hash === current.policy.hash) {
+      if (mended) options.onMended(current.policy)
+      return { outcome: 'unchanged' }
+    }
     try {
       await options.onChange(loaded.parsed.policy, current.policy)
     } catch (cause) {
@@ -131,14 +139,24 @@ function invalid(message: string, digest: string): Loaded {
 // Editors rename a new file over the old one and Kubernetes swaps a symbolic link beside it: watching the file itself
 // would go on watching what was replaced.
 function watchDirectory(path: string, { changed, failed }: { changed: () => void; failed: (error: Error) => void }): () => void {
-  let timer: NodeJS.Timeout | null = null
+  let settle: NodeJS.Timeout | null = null
+  let latest: NodeJS.Timeout | null = null
+  const rest = (): void => {
+    for (const timer of [settle, latest]) if (timer !== null) clearTimeout(timer)
+    settle = latest = null
+  }
+  const fire = (): void => {
+    rest()
+    changed()
+  }
   const watcher = watch(dirname(resolve(path)), () => {
-    if (timer !== null) clearTimeout(timer)
-    timer = setTimeout(changed, settleMs)
+    if (settle !== null) clearTimeout(settle)
+    settle = setTimeout(fire, settleMs)
+    latest ??= setTimeout(fire, settleMsMax)
   })
   watcher.on('error', failed)
   return () => {
-    if (timer !== null) clearTimeout(timer)
+    rest()
     watcher.close()
   }
 }

@@ -96,7 +96,11 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
     guard: {
       find: async (key) => guardEntries.get(key) ?? null,
       remember: (key, entry) => void guardEntries.set(key, entry),
-      connectionsOf: () => world.connections,
+      reserve: (_, max) => {
+        if (world.connections >= max) return null
+        world.connections++
+        return () => void world.connections--
+      },
     },
     audit: {
       async record(event) {

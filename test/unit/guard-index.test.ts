@@ -5,6 +5,9 @@ import { guardEntry, handleOf, newGuardKey, newUserNkey } from '../support/recor
 
 const nowMs = 1_000_000_000_000
 const now = nowMs / 1000
+/** How long an entry is kept after its grant is over. */
+const kept = 300
+const keptMs = kept * 1000
 
 describe('guard index', () => {
   test('finds an entry by its key and no other', () => {
@@ -17,7 +20,7 @@ describe('guard index', () => {
 
   test('takes no entry that is over', () => {
     const index = new GuardIndex(10)
-    index.put('a', guardEntry({ exp: now }), nowMs)
+    index.put('a', guardEntry({ exp: now - kept }), nowMs)
     assert.equal(index.size(), 0)
   })
 
@@ -37,10 +40,19 @@ describe('guard index', () => {
     const index = new GuardIndex(10)
     index.put('a', guardEntry({ exp: now + 1 }), nowMs)
     index.put('b', guardEntry({ exp: now + 2 }), nowMs)
-    index.sweep(nowMs + 1_000)
+    index.sweep(nowMs + 1_000 + keptMs)
     assert.equal(index.get('a'), null)
     assert.notEqual(index.get('b'), null)
     assert.equal(index.hasForgotten(), false)
+  })
+
+  test('knows a connection for minutes after its grant expired: nats-server closes it late, and by its own clock', () => {
+    const index = new GuardIndex(10)
+    const entry = guardEntry({ exp: now })
+    index.put('a', entry, nowMs)
+    index.sweep(nowMs + keptMs - 1)
+    assert.equal(index.get('a'), entry)
+    assert.equal(index.countOf(entry.handle, nowMs), 0)
   })
 
   test('evicts what expires first when it is full, and says until when it may have forgotten something', () => {
@@ -53,9 +65,9 @@ describe('guard index', () => {
     assert.equal(index.get('first'), null)
     assert.equal(index.size(), 3)
     assert.equal(index.hasForgotten(), true)
-    index.sweep(nowMs + 9_000)
+    index.sweep(nowMs + keptMs + 9_000)
     assert.equal(index.hasForgotten(), true)
-    index.sweep(nowMs + 10_000)
+    index.sweep(nowMs + keptMs + 10_000)
     assert.equal(index.hasForgotten(), false)
   })
 
@@ -65,7 +77,7 @@ describe('guard index', () => {
     index.put('a', guardEntry({ handle, exp: now + 10 }), nowMs)
     index.put('a', guardEntry({ handle, exp: now + 20 }), nowMs)
     assert.equal(index.countOf(handle, nowMs), 1)
-    index.sweep(nowMs + 15_000)
+    index.sweep(nowMs + keptMs + 15_000)
     assert.equal(index.size(), 1)
   })
 
@@ -102,7 +114,7 @@ describe('guard index', () => {
     const entry = guardEntry()
     for (let i = 0; i < 100_000; i++) index.put(`${keys[i % 1_000]}${i}`, { ...entry, clientId: i, exp: now + (i % 900) + 1 }, nowMs)
     assert.equal(index.size(), 100_000)
-    index.sweep(nowMs + 900_000)
+    index.sweep(nowMs + keptMs + 900_000)
     assert.equal(index.size(), 0)
     assert.equal(index.countOf(entry.handle, nowMs), 0)
     assert.deepEqual(index.keysOf(entry.serverId, 5), [])

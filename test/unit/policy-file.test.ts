@@ -29,6 +29,7 @@ describe('the policy file', () => {
   async function open(onChange: (policy: Policy) => void | Promise<void> = () => undefined) {
     const changes = queueOf<[string[], string[]]>()
     const refusals = queueOf<PolicyRefusal>()
+    const mended = queueOf<string[]>()
     const file = await watchPolicyFile({
       path,
       targetAccounts: [accountName('APP')],
@@ -38,9 +39,10 @@ describe('the policy file', () => {
         changes.push([roles(policy), roles(previous)])
       },
       onRefused: refusals.push,
+      onMended: (policy) => mended.push(roles(policy)),
     })
     opened.push(file)
-    return { file, changes, refusals }
+    return { file, changes, refusals, mended }
   }
   function queueOf<T>() {
     const items: T[] = []
@@ -114,6 +116,28 @@ describe('the policy file', () => {
     assert.equal(changes.items.length, 0)
     writeFileSync(path, text('two'))
     assert.deepEqual(await changes.next(), [['two'], ['one']])
+  })
+  test('says so when a bad one is taken back', async () => {
+    writeFileSync(path, text('one'))
+    const { file, refusals, changes, mended } = await open()
+    writeFileSync(path, broken)
+    await refusals.next()
+    writeFileSync(path, text('one'))
+    assert.deepEqual(await mended.next(), ['one'])
+    assert.deepEqual(await file.reload(), { outcome: 'unchanged' })
+    assert.equal(mended.items.length, 0)
+    assert.equal(changes.items.length, 0)
+  })
+  test('is taken over although its directory never rests', async () => {
+    writeFileSync(path, text('one'))
+    const { changes } = await open()
+    const noise = setInterval(() => writeFileSync(join(dir, 'log'), 'a line'), 5)
+    try {
+      writeFileSync(path, text('two'))
+      assert.deepEqual(await changes.next(), [['two'], ['one']])
+    } finally {
+      clearInterval(noise)
+    }
   })
   test('keeps the old policy when the file goes away', async () => {
     writeFileSync(path, text('one'))
