@@ -53,7 +53,7 @@ export async function startBenchedVerifier({ xkey, dist, profileDir }: BenchedVe
   const child = spawn(process.execPath, [...profiling, join(dist, 'cli/main.js'), 'serve', '-c', product.configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  // Lines of verdicts are read, as a log collector would, and what is no verdict is shown.
+  // Lines are read, as a log collector would, and what went wrong is shown.
   child.stderr.setEncoding('utf8').on('data', showTrouble)
   const stop = async () => {
     if (child.exitCode === null) {
@@ -78,7 +78,7 @@ export async function startBenchedVerifier({ xkey, dist, profileDir }: BenchedVe
 }
 
 function showTrouble(lines: string): void {
-  for (const line of lines.split('\n')) if (/"level":"(warn|error|fatal)"/.test(line)) process.stderr.write(`${line}\n`)
+  for (const line of lines.split('\n')) if (/"level":"(error|fatal)"/.test(line)) process.stderr.write(`${line}\n`)
 }
 
 async function endorse(product: ProductFiles, who: TestIdentity): Promise<void> {

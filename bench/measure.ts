@@ -3,10 +3,12 @@
 /** Something whose cost can be timed again and again: one call times one round. */
 export type Timed<Figures> = () => Promise<Figures>
 
-/** Microseconds of this process's CPU for one call of `work`, timed over `calls` of them at each round. Warms up first. */
+// The compiler needs a few thousand calls before a figure means anything.
+const warmUpCalls = 3000
+
+/** Microseconds of this process's CPU for one call of `work`, over `calls` of them a round. Warms up first. */
 export async function timedCpu(work: () => unknown, { calls }: { calls: number }): Promise<Timed<number>> {
-  // The compiler needs a few thousand calls before a figure means anything.
-  for (let i = 0; i < Math.max(calls, 3000); i++) await work()
+  for (let i = 0; i < warmUpCalls; i++) await work()
   return async () => {
     const before = process.cpuUsage()
     for (let i = 0; i < calls; i++) await work()
@@ -15,10 +17,10 @@ export async function timedCpu(work: () => unknown, { calls }: { calls: number }
   }
 }
 
+/** The middle of `figures`; NaN when there are none. */
 export function median(figures: readonly number[]): number {
   const sorted = [...figures].sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]]
+  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[Math.floor(sorted.length / 2)]]
   return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
 }
 

@@ -1,7 +1,6 @@
-/** The figures of all rounds as one table, or as JSON. */
-import { cpus } from 'node:os'
+/** The figures of all rounds as one table, or as JSON. Ratios are taken within a round, and their median is shown. */
 import type { Floor, Kind } from './floor.ts'
-import { median, spread, type Timed } from './measure.ts'
+import { median, spread } from './measure.ts'
 
 export interface Figures {
   cpuMicros: number
@@ -10,40 +9,86 @@ export interface Figures {
   p99Ms?: number
 }
 
-/** One row: how to time it, and its figures so far, one of each round. */
+export type Subject = 'decide in process' | 'verifier process' | 'other build'
+
+/** One row of the table: what was timed, and its figures, one of each round. */
 export interface Measured {
-  what: string
+  subject: Subject
   kind: Kind
-  timed: Timed<Figures>
+  xkey: boolean
   figures: Figures[]
 }
 
 export interface Run {
+  machine: { cpus: number; model: string; node: string }
+  load: { connections: number; concurrency: number; rounds: number }
   /** One of each round. */
   floors: Floor[]
   rows: Measured[]
-  load: { connections: number; concurrency: number; rounds: number }
 }
 
 interface Row extends Figures {
   what: string
-  /** Times the crypto floor of the same kind and round. */
+  /** Times the crypto floor of the same kind. */
   floorRatio: number
-  /** How far the ratios of the rounds are apart, as a part of their median. */
-  ratioSpread: number
+  /** How far the rounds are apart, as a part of the median. */
+  spread: number
 }
 
-function summary({ floors, rows }: Run): Row[] {
+interface Comparison {
+  what: string
+  ratio: number
+  spread: number
+}
+
+const KINDS: readonly Kind[] = ['proof', 'resume']
+
+/** The run as a table for people. */
+export function tableOf(run: Run): string {
+  const line = (what: string, ...cells: string[]) => `${what.padEnd(50)}${cells.map((cell) => cell.padStart(9)).join('')}`.trimEnd()
+  const number = (value: number | undefined, digits: number) => (value === undefined ? '' : value.toFixed(digits))
+  const percent = (part: number) => `${(part * 100).toFixed(0)} %`
   return [
-    ...(['proof', 'resume'] as const).map((kind) => {
-      const micros = floors.map((floor) => floor[kind])
-      return { what: `crypto floor, ${kind}`, cpuMicros: median(micros), floorRatio: 1, ratioSpread: spread(micros) }
-    }),
-    ...rows.map(({ what, kind, figures }) => {
-      const ratios = figures.map(({ cpuMicros }, round) => cpuMicros / (floors[round]?.[kind] ?? Number.NaN))
-      return { what, ...medians(figures), floorRatio: median(ratios), ratioSpread: spread(ratios) }
-    }),
-  ]
+    line('', 'CPU µs', '× floor', 'spread', 'conn/s', 'p50 ms', 'p99 ms'),
+    ...rowsOf(run).map((row) =>
+      line(
+        row.what,
+        number(row.cpuMicros, 0),
+        number(row.floorRatio, 2),
+        percent(row.spread),
+        number(row.perSecond, 0),
+        number(row.p50Ms, 1),
+        number(row.p99Ms, 1),
+      ),
+    ),
+    '',
+    line('', 'ratio', 'spread'),
+    ...comparisonsOf(run).map((each) => line(each.what, number(each.ratio, 2), percent(each.spread))),
+    '',
+  ].join('\n')
+}
+
+/** The run as JSON: machine, load, the table's rows and the crypto operations of each round. */
+export function jsonOf(run: Run): string {
+  const { machine, load, floors } = run
+  return `${JSON.stringify({ machine, load, rows: rowsOf(run), comparisons: comparisonsOf(run), floors }, null, 1)}\n`
+}
+
+function rowsOf({ floors, rows }: Run): Row[] {
+  const floorRows = KINDS.map((kind) => {
+    const micros = floors.map((floor) => floor[kind])
+    return { what: `crypto floor, ${kind}`, cpuMicros: median(micros), floorRatio: 1, spread: spread(micros) }
+  })
+  const measuredRows = rows.map((row) => {
+    const ratios = row.figures.map(({ cpuMicros }, round) => cpuMicros / (floors[round]?.[row.kind] ?? Number.NaN))
+    return { what: nameOf(row), ...medians(row.figures), floorRatio: median(ratios), spread: spread(ratios) }
+  })
+  return [...floorRows, ...measuredRows]
+}
+
+function nameOf({ subject, kind, xkey }: Measured): string {
+  const audit = subject === 'decide in process' ? '' : ', audit on'
+  return `${subject}, ${kind}, xkey ${xkey ? 'on' : 'off'}${audit}`
 }
 
 function medians(figures: readonly Figures[]): Figures {
@@ -52,20 +97,37 @@ function medians(figures: readonly Figures[]): Figures {
   return { cpuMicros: of('cpuMicros'), perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') }
 }
 
-export function printTable(run: Run): void {
-  const cells = (what: string, ...rest: string[]) => `${what.padEnd(62)}${rest.map((cell) => cell.padStart(9)).join('')}\n`
-  const number = (value: number | undefined, digits: number) => (value === undefined ? '' : value.toFixed(digits))
-  process.stdout.write(cells('what', 'CPU µs', '× floor', 'spread', 'conn/s', 'p50 ms', 'p99 ms'))
-  for (const row of summary(run)) {
-    const { what, cpuMicros, floorRatio, ratioSpread, perSecond, p50Ms, p99Ms } = row
-    const noise = `${number(ratioSpread * 100, 0)} %`
-    process.stdout.write(
-      cells(what, number(cpuMicros, 0), number(floorRatio, 2), noise, number(perSecond, 0), number(p50Ms, 1), number(p99Ms, 1)),
-    )
+/** What a resume saves, what xkey and everything around `decide` cost, and this build against another. */
+function comparisonsOf({ rows }: Run): Comparison[] {
+  const find = (subject: Subject, kind: Kind, xkey: boolean) =>
+    rows.find((row) => row.subject === subject && row.kind === kind && row.xkey === xkey)
+  const compare = (what: string, row: Measured | undefined, to: Measured | undefined): Comparison[] => {
+    if (row === undefined || to === undefined) return []
+    const ratios = row.figures.map(({ cpuMicros }, round) => cpuMicros / (to.figures[round]?.cpuMicros ?? Number.NaN))
+    return [{ what, ratio: median(ratios), spread: spread(ratios) }]
   }
-}
-
-export function printJson(run: Run): void {
-  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version }
-  process.stdout.write(`${JSON.stringify({ machine, load: run.load, floors: run.floors, rows: summary(run) }, null, 1)}\n`)
+  return [
+    ...[false, true].flatMap((xkey) =>
+      compare(
+        `process: resume / proof, xkey ${xkey ? 'on' : 'off'}`,
+        find('verifier process', 'resume', xkey),
+        find('verifier process', 'proof', xkey),
+      ),
+    ),
+    ...KINDS.flatMap((kind) =>
+      compare(`process: xkey on / off, ${kind}`, find('verifier process', kind, true), find('verifier process', kind, false)),
+    ),
+    ...KINDS.flatMap((kind) =>
+      compare(`process / decide, ${kind}, xkey on`, find('verifier process', kind, true), find('decide in process', kind, true)),
+    ),
+    ...[false, true].flatMap((xkey) =>
+      KINDS.flatMap((kind) =>
+        compare(
+          `this build / other build, ${kind}, xkey ${xkey ? 'on' : 'off'}`,
+          find('verifier process', kind, xkey),
+          find('other build', kind, xkey),
+        ),
+      ),
+    ),
+  ]
 }

@@ -95,7 +95,7 @@ const proof = (nonce) => {
 }
 const resume = (nonce) => ({ v: 1, url, resume: resumeFor(nonce) })
 
-// One NATS connection: INFO in, CONNECT and PING out, PONG in; then a message to ourselves and goodbye.
+// One NATS connection: INFO in, CONNECT and PING out, PONG in; then a message, and goodbye once the server has taken it.
 async function talk(name, makeSig) {
   const socket = createConnection({ host: dialled[1].replace(/^\[|\]$/g, ''), port: Number(dialled[2]) })
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
@@ -118,9 +118,9 @@ async function talk(name, makeSig) {
   console.log(`${name}: connected as ${credential.handle}`)
 
   const payload = `hello from ${name}`
-  socket.write(`SUB ${subject} 1\r\nPUB ${subject} ${Buffer.byteLength(payload)}\r\n${payload}\r\n`)
-  await next(/^MSG /)
-  console.log(`${name}: ${subject} brought "${await next(/./)}"`)
+  socket.write(`PUB ${subject} ${Buffer.byteLength(payload)}\r\n${payload}\r\nPING\r\n`)
+  await next(/^PONG$/)
+  console.log(`${name}: published to ${subject}`)
   socket.end()
 }
 

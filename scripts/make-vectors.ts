@@ -50,6 +50,10 @@ interface Case {
 const key = testKey()
 const otherKey = testKey()
 const otherNkey = testNkey('U', fixed('another session'))
+// The neutral element as key, and the signature that it "made" of everything.
+const neutral = new Uint8Array(32).fill(1, 0, 1)
+const smallOrderNkey = encodePublicNkey('U', neutral)
+const smallOrderSignature = b64u(new Uint8Array([...neutral, ...new Uint8Array(32)]))
 const otherServer = testNkey('N', fixed('another server'))
 const verifierXkey = xkeyFromSeed(encodeSeed('X', fixed('verifier xkey')))
 const serverXkey = xkeyFromSeed(encodeSeed('X', fixed('server xkey')))
@@ -64,7 +68,7 @@ const withSession =
     s.sessions.push(endorsedSession(s, change))
   }
 
-function remembered(s: Scenario, sig: string): void {
+function remembered(s: Scenario, sig: string, exp = NOW / 1000 + 300): void {
   s.guard[guardKey(s)] = {
     v: 1,
     serverId: s.server.publicKey,
@@ -74,7 +78,7 @@ function remembered(s: Scenario, sig: string): void {
     session: null,
     handle: s.credential.handle,
     iat: NOW / 1000 - 60,
-    exp: NOW / 1000 + 300,
+    exp,
   }
 }
 
@@ -95,15 +99,34 @@ const CASES: Case[] = [
   { name: 'plain-resume', description: 'A stock client resumes over TLS.', before: withSession(), sig: plainSig, expect: granted('session_plain') },
   { name: 'plain-resume-standard-base64', description: 'A stock client that pads its base64.', before: withSession(), sig: (s) => Buffer.from(plainSig(s), 'base64url').toString('base64'), expect: granted('session_plain') },
   { name: 'reasked', description: 'A second CONNECT with the same proof on the live socket.', sig: (s) => { const sig = proofSig(s); remembered(s, sig); return sig }, expect: granted('reasked') },
+  { name: 'reasked-with-a-counter', description: 'The same proof again: its counter was counted the first time.', before: (s) => { s.credential.signCount = 10; s.credential.signCountAt = NOW - 60_000; s.assertion = { signCount: 10 } }, sig: (s) => { const sig = proofSig(s); remembered(s, sig); return sig }, expect: granted('reasked') },
+  { name: 'endorsing-bound-only', description: 'The role allows bound sessions, and no other is asked for.', before: (s) => { role(s, 'bound-only') }, sig: endorsingSig, expect: granted('proof_endorsing') },
+  { name: 'plain-resume-from-a-network', description: 'From another host, over TLS.', before: (s) => { withSession()(s); s.request = { client: { host: '192.0.2.7' } } }, sig: plainSig, expect: granted('session_plain') },
+  { name: 'plain-resume-on-loopback', description: 'Without TLS, where there is no network.', before: (s) => { withSession()(s); s.request = { tls: false } }, sig: plainSig, expect: granted('session_plain') },
+  { name: 'plain-resume-tls-terminated-upstream', description: 'The proxy is said to speak TLS with clients.', before: (s) => { withSession()(s); s.rules = rules({ behindProxy: true, tlsTerminatedUpstream: true }); s.request = { tls: false } }, sig: plainSig, expect: granted('session_plain') },
+  { name: 'plain-resume-without-tls-allowed', description: 'The deployment says that it accepts the danger.', before: (s) => { withSession()(s); s.rules = rules({ dangerouslyAllowPlainSessionsWithoutTls: true }); s.request = { tls: false, client: { host: '192.0.2.7' } } }, sig: plainSig, expect: granted('session_plain') },
+  { name: 'url-of-this-cluster-and-server', description: 'An address that is pinned to this very server.', before: (s) => { s.rules = rules({ urls: [{ url: URL_USED as never, cluster: 'east', serverName: 'nats-1' }] }); s.request = { serverInfo: { cluster: 'east' } } }, expect: granted('proof') },
 
   { name: 'request-oversized', description: 'More bytes than the verifier reads.', payload: (token) => token + 'A'.repeat(70_000), expect: denied('request_oversized') },
   { name: 'request-plaintext-where-xkey', description: 'A plain request where xkey is configured.', sealed: true, payload: (token) => token, expect: denied('request_unsealed') },
   { name: 'request-foreign-xkey', description: 'Sealed by an xkey that the signed request does not name.', sealed: true, serverXkey: xkeyFromSeed(encodeSeed('X', fixed('foreign xkey'))).publicKey, expect: denied('request_unopenable') },
   { name: 'request-xkey-not-the-signed-one', description: 'The header names the sealing xkey, the signed request another.', sealed: true, before: (s) => { s.request = { serverInfo: { xkey: encodePublicNkey('X', fixed('signed xkey')) } } }, expect: denied('request_unsealed') },
   { name: 'request-unopenable', description: 'Sealed bytes that were changed.', sealed: true, payload: (token) => { const sealed = verifierSeal(token); sealed[40] = (sealed[40] ?? 0) ^ 1; return sealed }, expect: denied('request_unopenable') },
+  { name: 'request-xkey-header-malformed', description: 'A header that is no curve key.', sealed: true, serverXkey: 'XNOTAKEY', expect: denied('request_unsealed') },
   { name: 'request-not-a-jwt', description: 'Some text.', payload: () => 'hello', expect: denied('request_malformed') },
   { name: 'request-not-utf8', description: 'Bytes that are no text.', payload: () => new Uint8Array([0xff, 0xfe, 0x80]), expect: denied('request_malformed') },
   { name: 'request-truncated', description: 'The token without its signature.', payload: (token) => token.slice(0, token.lastIndexOf('.')), expect: denied('request_malformed') },
+  { name: 'request-fourth-part', description: 'Something after the signature.', payload: (token) => `${token}.AAAA`, expect: denied('request_malformed') },
+  { name: 'request-signature-short', description: 'A signature of 61 bytes.', payload: (token) => token.slice(0, -4), expect: denied('request_malformed') },
+  { name: 'request-of-another-type', description: 'A token of a server that asks for nothing.', before: (s) => { s.request = { claims: { nats: { type: 'authorization_response' } } } }, expect: denied('request_malformed') },
+  { name: 'request-issued-by-an-account', description: 'The issuer is no server.', before: (s) => { const issuer = testNkey('A', fixed('an account')); s.request = { claims: { iss: issuer.publicKey }, serverInfo: { id: issuer.publicKey }, signer: issuer } }, expect: denied('request_malformed') },
+  { name: 'request-without-expiry', description: 'No exp.', before: (s) => { s.request = { claims: { exp: undefined } } }, expect: denied('request_malformed') },
+  { name: 'request-without-time', description: 'No iat.', before: (s) => { s.request = { claims: { iat: undefined } } }, expect: denied('request_malformed') },
+  { name: 'request-ends-before-it-begins', description: 'exp before iat.', before: (s) => { s.request = { claims: { exp: NOW / 1000 - 1 } } }, expect: denied('request_malformed') },
+  { name: 'request-not-yet-valid', description: 'nbf in an hour.', before: (s) => { s.request = { claims: { nbf: NOW / 1000 + 3600 } } }, expect: denied('request_expired') },
+  { name: 'request-nbf-no-number', description: 'nbf is text.', before: (s) => { s.request = { claims: { nbf: 'now' } } }, expect: denied('request_malformed') },
+  { name: 'request-without-user-nkey', description: 'Nobody to issue a JWT to.', before: (s) => { s.userNkey = 'UNOTAKEY' }, expect: denied('request_malformed') },
+  { name: 'request-without-client-id', description: 'A connection without a number.', before: (s) => { s.request = { client: { id: undefined } } }, expect: denied('request_malformed') },
   { name: 'request-alg-none', description: 'A header that asks for no signature.', before: (s) => { s.request = { header: { typ: 'JWT', alg: 'none' } } }, expect: denied('request_malformed') },
   { name: 'request-other-audience', description: 'A server\'s token for another audience.', before: (s) => { s.request = { claims: { aud: 'APP' } } }, expect: denied('request_readdressed') },
   { name: 'request-names-another-server', description: 'Signed by one server about another.', before: (s) => { s.request = { serverInfo: { id: otherServer.publicKey } } }, expect: denied('request_readdressed') },
@@ -127,10 +150,14 @@ const CASES: Case[] = [
   { name: 'sig-other-version', description: 'Version 2.', sig: (s) => b64u(JSON.stringify({ v: 2, url: s.url, assertion: assertionOf(s) })), expect: denied('sig_malformed') },
   { name: 'sig-url-not-canonical', description: 'An upper-case host.', sig: (s) => b64u(JSON.stringify({ v: 1, url: s.url.replace('nats.', 'NATS.'), assertion: assertionOf(s) })), expect: denied('sig_malformed') },
   { name: 'resume-without-nkey', description: 'A resume that does not say whose.', before: withSession(), sig: (s) => { const sig = boundSig(s); s.nkey = ''; return sig }, expect: denied('nkey_malformed') },
+  { name: 'plain-resume-without-nkey', description: 'A nonce signature that does not say whose.', before: withSession(), sig: (s) => { const sig = plainSig(s); s.nkey = ''; return sig }, expect: denied('nkey_malformed') },
   { name: 'nkey-of-an-account', description: 'An account key as user nkey.', before: (s) => { s.nkey = testNkey('A', fixed('account')).publicKey }, expect: denied('nkey_malformed') },
+  { name: 'endorsing-an-nkey-of-small-order', description: 'One signature by such a key fits every nonce and address.', sig: (s) => { s.nkey = smallOrderNkey; return b64u(JSON.stringify({ v: 1, url: s.url, assertion: assertionOf(s), resume: smallOrderSignature })) }, expect: denied('nkey_malformed') },
+  { name: 'plain-resume-of-small-order', description: 'A session of such a key, resumed by anybody.', before: withSession({ nkey: smallOrderNkey as never }), sig: (s) => { s.nkey = smallOrderNkey; return smallOrderSignature }, expect: denied('nkey_malformed') },
   { name: 'url-of-a-hostile-server', description: 'The client dialled a server that relays.', before: (s) => { s.url = 'tls://evil.example.net:4222' }, expect: denied('url_not_allowed') },
   { name: 'url-without-port', description: 'Never normalised: the same address spelled otherwise is another address.', before: (s) => { s.url = 'tls://nats.example.com:443' }, expect: denied('url_not_allowed') },
   { name: 'url-of-another-cluster', description: 'An address of one cluster at a server of another.', before: (s) => { s.rules = rules({ urls: [{ url: URL_USED as never, cluster: 'east', serverName: null }] }); s.request = { serverInfo: { cluster: 'west' } } }, expect: denied('url_wrong_server') },
+  { name: 'url-of-another-server', description: 'An address of one server at another.', before: (s) => { s.rules = rules({ urls: [{ url: URL_USED as never, cluster: null, serverName: 'nats-2' }] }) }, expect: denied('url_wrong_server') },
   { name: 'url-plaintext-on-a-network', description: 'nats:// from another host.', before: (s) => { s.url = 'nats://nats.example.com:4222'; s.rules = rules({ urls: [{ url: s.url as never, cluster: null, serverName: null }] }); s.request = { client: { host: '192.0.2.7' } } }, expect: denied('url_plaintext') },
   { name: 'url-plaintext-behind-a-proxy', description: 'Behind a proxy everybody seems to be on loopback.', before: (s) => { s.url = 'nats://localhost:4222'; s.rules = rules({ urls: [{ url: s.url as never, cluster: null, serverName: null }], behindProxy: true }) }, expect: denied('url_plaintext') },
   { name: 'url-plaintext-on-loopback', description: 'On loopback there is no network.', before: (s) => { s.url = 'nats://localhost:4222'; s.rules = rules({ urls: [{ url: s.url as never, cluster: null, serverName: null }] }) }, expect: granted('proof') },
@@ -141,16 +168,21 @@ const CASES: Case[] = [
   { name: 'credential-revoked-session', description: 'A session does not outlive its credential.', before: (s) => { withSession()(s); s.credential.state = 'revoked' }, sig: boundSig, expect: denied('credential_revoked') },
   { name: 'credential-quarantined', description: 'Quarantined.', before: (s) => { s.credential.state = 'quarantined' }, expect: denied('credential_quarantined') },
   { name: 'credential-expired', description: 'Past its expiry.', before: (s) => { s.credential.expiresAt = NOW - 1 }, expect: denied('credential_expired') },
+  { name: 'credential-at-its-expiry', description: 'At the very millisecond.', before: (s) => { s.credential.expiresAt = NOW }, expect: denied('credential_expired') },
   { name: 'identity-unknown', description: 'A credential of nobody.', before: (s) => { s.identity.handle = 'somebody' as never }, expect: denied('identity_unknown') },
   { name: 'identity-disabled', description: 'A disabled identity.', before: (s) => { s.identity.state = 'disabled' }, expect: denied('identity_disabled') },
   { name: 'session-unknown', description: 'An nkey that nobody endorsed.', sig: boundSig, expect: denied('session_unknown') },
   { name: 'session-pending', description: 'The endorsement\'s record never became durable.', before: withSession({ state: 'pending' }), sig: boundSig, expect: denied('session_pending') },
   { name: 'session-revoked', description: 'A revoked session.', before: withSession({ state: 'revoked' }), sig: boundSig, expect: denied('session_revoked') },
   { name: 'session-expired', description: 'A session that is over.', before: withSession({ expiresAt: NOW - 1 }), sig: boundSig, expect: denied('session_expired') },
+  { name: 'session-at-its-expiry', description: 'At the very millisecond.', before: withSession({ expiresAt: NOW }), sig: boundSig, expect: denied('session_expired') },
+  { name: 'session-of-a-looser-policy', description: 'Endorsed for a month when the role allowed that; today it allows a day.', before: withSession({ createdAt: NOW - 86_400_000, expiresAt: NOW + 86_400_000 }), sig: boundSig, expect: denied('session_expired') },
   { name: 'session-not-plain', description: 'A bare nonce signature where only bound use was endorsed.', before: withSession({ plain: false }), sig: plainSig, expect: denied('session_not_plain') },
   { name: 'plain-session-without-tls', description: 'A hostile network could relay it.', before: (s) => { withSession()(s); s.request = { tls: false, client: { host: '192.0.2.7' } } }, sig: plainSig, expect: denied('plain_session_without_tls') },
   { name: 'plain-session-behind-a-proxy', description: 'TLS to the proxy says nothing about the client.', before: (s) => { withSession()(s); s.rules = rules({ behindProxy: true }) }, sig: plainSig, expect: denied('plain_session_without_tls') },
   { name: 'second-proof-on-the-socket', description: 'Another proof on a connection that was admitted.', sig: (s) => { remembered(s, 'another sig'); return proofSig(s) }, expect: denied('connection_already_proven') },
+  { name: 'same-proof-after-its-time', description: 'The grant is over, and the server has not closed the socket yet: an old proof gets no new expiry.', sig: (s) => { const sig = proofSig(s); remembered(s, sig, NOW / 1000); return sig }, expect: denied('connection_already_proven') },
+  { name: 'same-resume-after-its-time', description: 'The same with a session.', before: withSession(), sig: (s) => { const sig = boundSig(s); remembered(s, sig, NOW / 1000 - 1); return sig }, expect: denied('connection_already_proven') },
 
   { name: 'authenticator-data-short', description: 'Authenticator data that ends early.', sig: (s) => { const a = assertionOf(s); a.response.authenticatorData = b64u(Buffer.from(a.response.authenticatorData, 'base64url').subarray(0, 30)); return b64u(JSON.stringify({ v: 1, url: s.url, assertion: a })) }, expect: denied('assertion_malformed') },
   { name: 'client-data-duplicate-member', description: 'Two challenges in the client data.', before: (s) => { s.assertion = { clientDataText: '{"type":"webauthn.get","challenge":"AA","challenge":"AA","origin":"nats-webauthn://machine"}' } }, expect: denied('assertion_malformed') },

@@ -237,6 +237,7 @@ async function stop(verifier: {
   await step('quarantine', () => quarantine.settled())
   await step('enrolment', () => enrolment?.app.close())
   await step('admin', () => admin.stop())
+  await step('kicks', () => kicker.settle())
   await step('record', () => records.record({ area: 'verifier', outcome: 'succeeded', reason: 'stopped' }, 'The verifier stopped.'))
   await step('audit', async () => {
     const left = await audit.publisher.flush(drainMsMax / 2)

@@ -89,6 +89,7 @@ export async function openPolicy(
     for (const line of refusalLines(path, refusal)) log.error(line)
     await parts.records?.policyRefused(refusal)
   }
+  let loadedAt = new Date()
   try {
     const policy = await watchPolicyFile({
       path,
@@ -100,16 +101,17 @@ export async function openPolicy(
           next: next.hash,
           roles: next.roles.size,
         })
-        metrics.policyLoaded({ hash: next.hash, at: new Date() })
+        loadedAt = new Date()
+        metrics.policyLoaded({ hash: next.hash, at: loadedAt })
         log.info({ policy: next.hash.slice(0, 12), roles: next.roles.size }, 'policy loaded')
       },
       onRefused: (refusal) => void refused(refusal).catch((cause: unknown) => log.error({ err: cause }, 'recording a refused policy')),
       onMended: ({ hash }) => {
-        metrics.policyLoaded({ hash, at: new Date() })
+        metrics.policyLoaded({ hash, at: loadedAt })
         log.info({ policy: hash.slice(0, 12) }, 'the policy file holds the policy in force again')
       },
     })
-    metrics.policyLoaded({ hash: policy.current().hash, at: new Date() })
+    metrics.policyLoaded({ hash: policy.current().hash, at: loadedAt })
     for (const { line, message } of policy.document().warnings) log.warn(`${path}:${line}: ${message}`)
     return policy
   } catch (error) {

@@ -26,6 +26,8 @@ export function jetStreamSink(connection: NatsConnection): RecordSink {
         timeout: leftMs,
         expect: { streamName: record.stream },
       })
+      // An auditor sees the reply subject, and can have JetStream send some other answer there.
+      if (ack.stream !== record.stream || !(ack.seq > 0)) throw new Error('publishing an audit record: the answer is no acknowledgement')
       return { duplicate: ack.duplicate }
     },
   }

@@ -7,6 +7,7 @@ import { CONFIG_OPTION, type Command, JSON_OPTION } from './command.ts'
 import { configPath, loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'
 import { liveChecks } from './live-checks.ts'
+import { publicKeysCheck } from './public-keys.ts'
 
 /** One thing that was looked at. `passed` null: it could not be looked at from here. */
 export interface CheckResult {
@@ -36,6 +37,8 @@ export const check: Command = {
     const problems = secretProblems(config)
     for (const problem of problems) tell({ name: 'secret files', passed: false, detail: problem })
     if (problems.length === 0) tell({ name: 'secret files', passed: true, detail: 'all there, and for their owner alone' })
+    const publicKeys = problems.length === 0 ? publicKeysCheck(config, configPath(input, io)) : null
+    if (publicKeys !== null) tell(publicKeys)
     tell(checkPolicy(config))
     if (input.flag('offline') || problems.length > 0) return failed ? EXIT.refused : EXIT.ok
     for await (const result of liveChecks(config)) tell(result)

@@ -80,7 +80,8 @@ function seedText(pair: KeyPair): string {
   return `${new TextDecoder().decode(pair.getSeed())}\n`
 }
 
-function publicKeyOf(seedFile: string): string {
+/** The public key of a seed file. */
+export function publicKeyOf(seedFile: string): string {
   const seed = new TextEncoder().encode(readSecretFile(seedFile))
   return (seed[1] === 'X'.charCodeAt(0) ? fromCurveSeed(seed) : fromSeed(seed)).getPublicKey()
 }

@@ -14,6 +14,7 @@ import { type UserClaims, userClaims } from './user-claims.ts'
 
 // Expiries that were granted together would otherwise come back together.
 const jitterShareMax = 0.1
+const activationsMax = 3
 
 /** A connection whose proof or session signature was verified: nothing less may be granted anything. */
 export interface Proven {
@@ -62,6 +63,22 @@ export async function reserveSession(
   const there = await sessions.reserve(wanted)
   if (!mayEndorse(there.record, wanted.credential)) return denied('endorsement_refused')
   return passed({ record: { ...wanted, state: 'active' }, revision: there.revision })
+}
+
+/**
+ * Makes a reserved session usable. Several connections of one credential may endorse its nkey at once: then any of them
+ * does it. False when the session was revoked meanwhile, or kept changing.
+ */
+export async function activateSession({ record, revision }: Stored<SessionRecord>, sessions: SessionPort): Promise<boolean> {
+  let current: Stored<SessionRecord> = { record, revision }
+  for (let attempt = 0; attempt < activationsMax; attempt++) {
+    if (await sessions.replace(current, record)) return true
+    current = await sessions.reserve({ ...record, state: 'pending' })
+    const there = current.record
+    if (!mayEndorse(there, record.credential)) return false
+    if (there.state === 'active' && there.plain === record.plain && there.userVerified === record.userVerified) return true
+  }
+  return false
 }
 
 /** The admission of a proven connection. `jitter` in [0, 1) says how much of ten percent the expiry moves down. */

@@ -3,6 +3,7 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { decodeCredentialPublicKey } from '@simplewebauthn/server/helpers'
 import { isOneCborMap } from './cbor-map.ts'
 import { type Checked, denied, passed } from './checked.ts'
+import { isSmallOrder } from './ed25519.ts'
 import { base64url, fromBase64url } from './encoding.ts'
 import { isStrictEcdsaSignature } from './strict-der.ts'
 
@@ -110,24 +111,6 @@ function keyFromJwk(key: Record<string, string>): KeyObject | null {
 
 function isEven(number: Uint8Array): boolean {
   return ((number[number.length - 1] ?? 0) & 1) === 0
-}
-
-// y coordinates of the points of order 1, 2, 4 and 8, in every spelling, without the sign of x. Under such a key
-// one signature fits many messages, so holding it proves nothing.
-const SMALL_ORDER_Y = new Set([
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-])
-
-function isSmallOrder(x: Uint8Array): boolean {
-  const y = Buffer.from(x)
-  y[31] = (y[31] as number) & 0x7f
-  return SMALL_ORDER_Y.has(y.toString('hex'))
 }
 
 const cachedKeys = new Map<string, Checked<CoseKey>>()

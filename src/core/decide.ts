@@ -2,7 +2,7 @@
  * The journey of one connection, top to bottom: open, read, look up, verify, resolve, store, record, answer.
  * Cheap checks first; the order is security (docs/architecture.md). This is the only file that branches on outcomes.
  */
-import { type Admission, admissionOf, type Proven, reserveSession } from './admission.ts'
+import { type Admission, activateSession, admissionOf, type Proven, reserveSession } from './admission.ts'
 import { judgeSignCount, type VerifiedAssertion, verifyAssertion } from './assertion.ts'
 import type { Verdict, VerdictEvent } from './audit-event.ts'
 import { type AuthorizationRequest, type IncomingRequest, openRequest } from './authorization-request.ts'
@@ -238,10 +238,8 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
 /** Stage 7, second half: a session is usable only once its record is durable. */
 async function activate(admission: Admission, proven: Proven, { world }: Journey): Promise<void> {
   const { endorsed } = admission
-  if (endorsed === null) return
-  if (!(await world.sessions.replace(endorsed, endorsed.record))) {
-    throw new StoreUnavailable(`activating the session of ${proven.credential.record.handle}: written by another verifier meanwhile`)
-  }
+  if (endorsed === null || (await activateSession(endorsed, world.sessions))) return
+  throw new StoreUnavailable(`activating the session of ${proven.credential.record.handle}: revoked or rewritten meanwhile`)
 }
 
 function remember(proven: Proven, claims: UserClaims, { world }: Journey): void {

@@ -37,7 +37,7 @@ export const DENIALS = {
   nonce_missing: { stage: 'read', severity: 'alert', doc: 'The server sent no nonce for this connection.', remedy: 'Keep at least one nkey user in the server\'s configuration; that is what makes it send nonces.' },
   sig_oversized: { stage: 'read', severity: 'warning', doc: 'sig, or a part of it, is larger than the protocol allows.', remedy: 'Use a key whose proofs fit (docs/protocol.md, limits).' },
   sig_malformed: { stage: 'read', severity: 'warning', doc: 'sig is none of the four forms.', remedy: 'Compare the client with docs/protocol.md.' },
-  nkey_malformed: { stage: 'read', severity: 'warning', doc: 'The form needs a public user nkey in CONNECT and there is none, or what is there is not one.', remedy: 'Send the session\'s public user nkey in the nkey field.' },
+  nkey_malformed: { stage: 'read', severity: 'warning', doc: 'The form needs a public user nkey in CONNECT and there is none, or what is there is not one, or a key of small order, under which a signature proves nothing.', remedy: 'Send the session\'s public user nkey in the nkey field.' },
   url_not_allowed: { stage: 'read', severity: 'alert', doc: 'The client signed for a server address that this deployment does not list.', remedy: 'If the address is yours, add it to urls, spelled exactly so; if not, someone relays.' },
   url_wrong_server: { stage: 'read', severity: 'alert', doc: 'The address is listed for another server or cluster than the one that asked.', remedy: 'Compare server_name and cluster in urls with the server\'s configuration.' },
   url_plaintext: { stage: 'read', severity: 'warning', doc: 'The address is without TLS and the connection is not on loopback.', remedy: 'Use tls:// or wss://.' },

@@ -29,3 +29,22 @@ export function ed25519Sign(key: KeyObject, message: Uint8Array): Uint8Array {
 export function ed25519Verify(key: KeyObject, message: Uint8Array, signature: Uint8Array): boolean {
   return verify(null, message, key, signature)
 }
+
+// y coordinates of the points of order 1, 2, 4 and 8, in every spelling, without the sign of x. Under such a key
+// one signature fits many messages, so holding it proves nothing.
+const SMALL_ORDER_Y = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+])
+
+/** Whether a raw public key is a point under which a signature proves nothing. */
+export function isSmallOrder(raw: Uint8Array): boolean {
+  const y = Buffer.from(raw)
+  y[31] = (y[31] as number) & 0x7f
+  return SMALL_ORDER_Y.has(y.toString('hex'))
+}

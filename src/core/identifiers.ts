@@ -1,5 +1,6 @@
 /** Branded identifiers. A value gets its brand here and nowhere else, so holding one means that it was checked. */
 import { hash } from 'node:crypto'
+import { isSmallOrder } from './ed25519.ts'
 import { fromBase64url } from './encoding.ts'
 import { decodePublicNkey } from './nkey.ts'
 
@@ -33,7 +34,9 @@ export function parseNonce(text: unknown): Nonce | null {
 }
 
 export function parseUserNkey(text: unknown): UserNkey | null {
-  return typeof text === 'string' && decodePublicNkey('U', text) !== null ? (text as UserNkey) : null
+  const raw = typeof text === 'string' ? decodePublicNkey('U', text) : null
+  // One signature by a key of small order fits any nonce and address: its session would be a password that all can read.
+  return raw !== null && !isSmallOrder(raw) ? (text as UserNkey) : null
 }
 
 export function parseServerId(text: unknown): ServerId | null {

@@ -84,12 +84,13 @@ function isOpen(token: string): boolean {
 }
 
 /**
- * Whether an allow reaches subjects that belong to NATS itself ($SYS, $JS, $KV, $O, …) or might: its first token is a
- * wildcard. `$SRV` is where micro services answer, which is an application's business.
+ * Whether an allow reaches subjects that belong to NATS itself ($SYS, $JS, $KV, $O, …, and the replies between accounts
+ * and clusters) or might: its first token is a wildcard. `$SRV` is where micro services answer, which is an application's
+ * business.
  */
 export function isReservedReach(subject: string): boolean {
   const first = subjectTokens(subject)[0] ?? ''
-  return first === '*' || first === '>' || (first.startsWith('$') && first !== '$SRV')
+  return ['*', '>', '_R_', '_GR_'].includes(first) || (first.startsWith('$') && first !== '$SRV')
 }
 
 /** Whether the first token is an inbox prefix: `_INBOX`, or `_INBOX_` and a name. */

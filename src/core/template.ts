@@ -32,8 +32,8 @@ export function isTemplateToken(token: string): boolean {
 /** Whether a value may stand as a token: printable ASCII without `.`, `*`, `>`, and nothing that names reserved subjects. */
 export function isSafeTokenValue(value: string): boolean {
   if (value.length > valueCharsMax || !/^[\x21-\x7e]+$/.test(value) || /[.*>]/.test(value)) return false
-  // As the first token such a value would reach $SYS, $JS or other people's inboxes.
-  return !value.startsWith('$') && !value.startsWith('_INBOX')
+  // As the first token such a value would reach $SYS, $JS, other people's inboxes, or replies between accounts and clusters.
+  return !/^(\$|_INBOX|_G?R_$)/.test(value)
 }
 
 /** Finds the templates of a validated subject (or "subject queue"); `{{role}}` is the role it stands in, so it is filled in here. */

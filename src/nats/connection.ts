@@ -97,7 +97,7 @@ async function connectWith(options: LinkOptions): Promise<NatsConnection> {
     ignoreAuthErrorAbort: waitForServer,
     pingInterval: pingIntervalMs,
     maxPingOut: pingsOutMax,
-    // A stack for each request, in case it fails: nobody misses it, for our own errors have theirs.
+    // Otherwise nats.js captures two stacks for every request, in case it fails; what we throw has its own.
     noAsyncTraces: true,
     ...(wantsTls ? { tls: tls ?? {} } : {}),
   }

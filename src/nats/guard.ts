@@ -78,7 +78,10 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     },
     onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
   })
-  const sweep = setInterval(() => index.sweep(Date.now()), sweepMs)
+  const sweep = setInterval(() => {
+    index.sweep(Date.now())
+    sharing.giveUp()
+  }, sweepMs)
   sweep.unref()
 
   return {
@@ -117,6 +120,7 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     ready: () => within(firstPass, `filling ${bucket.name}`),
     stop: () => {
       clearInterval(sweep)
+      sharing.stop()
       watch.stop()
     },
   }

@@ -1,5 +1,5 @@
 /** Requests to JetStream, with one time limit and one kind of failure. Only what the buckets need of its API. */
-import type { MsgHdrs } from 'nats'
+import type { Msg, MsgHdrs } from 'nats'
 import { z } from 'zod'
 import { utf8 } from '../core/encoding.ts'
 import { StoreUnavailable } from '../core/ports.ts'
@@ -34,15 +34,25 @@ async function ask(
   // nats.js would keep the request for later; a verdict cannot wait for a reconnect.
   if (!link.isConnected()) throw new StoreUnavailable(`asking ${subject}: not connected`)
   const payload = body instanceof Uint8Array ? body : utf8(JSON.stringify(body))
-  let value: unknown
+  let message: Msg
   try {
-    const message = await link.nats.request(subject, payload, { timeout: msMax, ...(headers === undefined ? {} : { headers }) })
-    value = message.json()
+    message = await link.nats.request(subject, payload, { timeout: msMax, ...(headers === undefined ? {} : { headers }) })
   } catch (cause) {
     throw new StoreUnavailable(`asking ${subject}`, { cause })
   }
+  return readAnswer(message, subject)
+}
+
+/** What JetStream answered to whoever asked `about` something. Throws StoreUnavailable when it is no answer of JetStream's. */
+export function readAnswer(message: Msg, about: string): Answer {
+  let value: unknown
+  try {
+    value = message.json()
+  } catch (cause) {
+    throw new StoreUnavailable(`asking ${about}`, { cause })
+  }
   const answer = answerSchema.safeParse(value)
-  if (!answer.success) throw new StoreUnavailable(`asking ${subject}`, { cause: answer.error })
+  if (!answer.success) throw new StoreUnavailable(`asking ${about}`, { cause: answer.error })
   const { error } = answer.data
   return error === undefined ? { ok: true, value } : { ok: false, code: error.err_code, description: error.description }
 }

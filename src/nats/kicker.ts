@@ -20,13 +20,15 @@ export interface KickerOptions {
 
 export interface Kicker {
   kickAll(target: KickTarget, record: (connection: LiveConnection, outcome: Exclude<KickOutcome, 'gone'>) => Promise<void>): Promise<Kicks>
+  /** Kicks now what it would have kicked again later, and resolves when that is done: for SIGTERM, once nothing is being decided. */
+  settle(): Promise<void>
   stop(): void
 }
 
 const kicksInFlightMax = 16
 
 export function createKicker(options: KickerOptions): Kicker {
-  const timers = new Set<NodeJS.Timeout>()
+  const again = new Map<NodeJS.Timeout, () => Promise<unknown>>()
   const kickNow = async (target: KickTarget, record: Parameters<Kicker['kickAll']>[1]): Promise<Kicks> => {
     const { system, onFailure } = options
     const kicks: Kicks = { kicked: 0, failed: 0 }
@@ -43,20 +45,27 @@ export function createKicker(options: KickerOptions): Kicker {
     await Promise.all(Array.from({ length: kicksInFlightMax }, worker))
     return kicks
   }
+  const stop = () => {
+    for (const timer of again.keys()) clearTimeout(timer)
+    again.clear()
+  }
   return {
     kickAll: async (target, record) => {
+      const kick = () => kickNow(target, record).catch(options.onFailure)
       const timer = setTimeout(() => {
-        timers.delete(timer)
-        kickNow(target, record).catch(options.onFailure)
+        again.delete(timer)
+        void kick()
       }, options.againAfterMs)
       timer.unref()
-      timers.add(timer)
+      again.set(timer, kick)
       return kickNow(target, record)
     },
-    stop: () => {
-      for (const timer of timers) clearTimeout(timer)
-      timers.clear()
+    settle: async () => {
+      const kicks = [...again.values()]
+      stop()
+      await Promise.all(kicks.map((kick) => kick()))
     },
+    stop,
   }
 }
 

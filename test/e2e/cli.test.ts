@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { type Local, makeLocal } from '../support/local.ts'
@@ -219,6 +219,15 @@ describe('serve', () => {
   test('check says what is missing while no verifier runs', async () => {
     await local.startNats()
     assert.deepEqual(await check(local), { code: 1, failed: ['buckets', 'audit streams', 'callout round trip'] })
+  })
+
+  test('check says that nats-server names another issuer than the seed is for', async () => {
+    const other = await local.cli(['init', 'other'])
+    assert.equal(other.code, 0)
+    copyFileSync(join(local.dir, 'other/keys/verifier/issuer.seed'), join(local.dir, 'keys/verifier/issuer.seed'))
+    const { code, stdout } = await local.cli(['check', '--offline'])
+    assert.equal(code, 1)
+    assert.match(stdout, /^✗ public keys: .*: ISSUER$/m)
   })
 
   test('check says that the xkeys differ, and passes where neither side has one', async () => {

@@ -260,13 +260,16 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
     raw.close()
   })
 
-  test('revoking the credential ends its sessions too', async () => {
+  test('revoking the credential ends its sessions too, and leaves its identity the others', async () => {
     const who = await product.enrolled('leaver', { roles: ['orders-writer'] })
+    const { handle, userHandle } = who.credential
+    const spare = await product.enrolled('spare', { change: { handle, userHandle } })
     ;(await admitted((c) => endorsing(who, { ...nonceOf(c), plain: true }), 'proof_endorsing')).close()
     await product.putCredential({ ...who.credential, state: 'revoked', endedAt: Date.now() })
     await eventually(() => attempt((c) => boundResume(who.session, nonceOf(c))), 'denied.credential_revoked')
     await refused((c) => plainResume(who.session, c.info.nonce), 'credential_revoked')
     await refused((c) => proof(who, nonceOf(c)), 'credential_revoked')
+    await eventually(() => attempt((c) => proof(spare, nonceOf(c))), 'granted.proof')
   })
 
   /** State was written behind the verifier's back, so its watch may need a moment: attempts go on until they agree. */

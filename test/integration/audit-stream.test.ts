@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AckPolicy, DiscardPolicy, headers, NatsError } from 'nats'
 import { DEFAULT_AUDIT_STREAM_OPTIONS, ensureStreams, inspectStreams, wantedStreams } from '../../src/audit/stream.ts'
+import { AuditUnavailable } from '../../src/core/ports.ts'
 import { verdictEvent } from '../support/audit-events.ts'
 import { options, withTrail } from '../support/audit-trail.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
@@ -31,6 +32,20 @@ for (const line of NATS_LINES) {
         assert.deepEqual(await ensureStreams(verifier, options), [])
         assert.deepEqual(await inspectStreams(verifier, options), [])
         assert.equal((await (await verifier.jetstreamManager()).streams.info('WEBAUTHN_AUDIT')).created, created)
+      }))
+
+    test('an auditor cannot have a record acknowledged that no stream holds', () =>
+      withTrail(line, async ({ auditor, publisher }) => {
+        const forged: string[] = []
+        auditor.subscribe('audit.webauthn.>', {
+          callback: (_, { reply = '' }) => {
+            forged.push(reply)
+            auditor.publish('$JS.API.INFO', '', { reply })
+          },
+        })
+        await auditor.flush()
+        await assert.rejects(publisher.audit.record(grant()), AuditUnavailable)
+        assert.ok(forged.length > 0)
       }))
 
     test('two verifiers that start together make them together', () =>

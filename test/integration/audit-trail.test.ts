@@ -161,7 +161,7 @@ for (const line of NATS_LINES) {
       withTrail(line, async ({ deployment, verifier, publisher, read }) => {
         await ensureStreams(verifier, options)
         const event = grant()
-        deployment.server.child.kill('SIGSTOP')
+        await deployment.server.hang()
         const startedAt = performance.now()
         try {
           await assert.rejects(publisher.audit.record(event), AuditUnavailable)

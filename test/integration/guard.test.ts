@@ -54,6 +54,19 @@ for (const line of NATS_LINES) {
       await link.drain()
     })
 
+    test('keeps no more places than a limit has, and counts connections among them', async () => {
+      const handle = handleOf('limited')
+      one.stores.guard.remember(newGuardKey(), guardEntry({ handle }))
+      const leave = one.stores.guard.reserve(handle, 2)
+      assert.ok(leave)
+      assert.equal(one.stores.guard.reserve(handle, 2), null)
+      assert.equal(one.stores.guard.reserve(handle, 1), null)
+      leave()
+      assert.ok(one.stores.guard.reserve(handle, 2))
+      assert.equal(one.stores.guard.reserve(handle, 2), null)
+      assert.ok(one.stores.guard.reserve(handleOf('somebody'), 1))
+    })
+
     test('drops a connection that ended, with every verifier', async () => {
       const key = newGuardKey()
       const entry = guardEntry({ handle: handleOf('leaver') })

@@ -1,6 +1,6 @@
 /**
  * Every role of a fixture policy against real nats-servers: exactly what the policy says, and what our own evaluator
- * says. Longer than other files, because the matrix is kept beside what reads it.
+ * says. It is longer than 300 lines because the matrix is kept beside what reads it.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

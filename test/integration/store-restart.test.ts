@@ -121,7 +121,7 @@ for (const line of NATS_LINES) {
         const record = credentialRecord()
         await one.stores.credentials.create(record)
         // A stopped server keeps its sockets open: only the missing heartbeats tell.
-        deployment.server.child.kill('SIGSTOP')
+        await deployment.server.hang()
         await until('the silence is noticed', () => !one.stores.credentials.cache.isHealthy())
         assert.equal(one.link.isConnected(), true)
         await assert.rejects(one.stores.credentials.find(record.id), StoreUnavailable)

@@ -1,10 +1,11 @@
 /** A real nats-server for one test: free ports, its own store, gone afterwards. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate } from 'node:timers/promises'
 import { findNatsServer, type NatsServerLine } from '../../scripts/nats-server.ts'
 
 export interface RunningNatsServer {
@@ -23,6 +24,8 @@ export interface RunningNatsServer {
   logged(pattern: RegExp): Promise<string>
   /** SIGTERM (or `signal`) and wait. Keeps the store. */
   kill(signal?: NodeJS.Signals): Promise<void>
+  /** SIGSTOP, and every thread has stopped. SIGCONT to `child` lets it go on. */
+  hang(): Promise<void>
   /** Starts again on the same ports and store. */
   restart(): Promise<RunningNatsServer>
   /** Kills and removes everything. */
@@ -92,6 +95,10 @@ async function run(server: { dir: string; configFile: string; binary: string }):
     logged,
     log: () => lines.join('\n'),
     kill,
+    hang: async () => {
+      child.kill('SIGSTOP')
+      while (!isStopped(child.pid)) await setImmediate()
+    },
     restart: async () => {
       await kill()
       pinPorts(configFile, [port, websocketPort, monitorPort])
@@ -102,6 +109,12 @@ async function run(server: { dir: string; configFile: string; binary: string }):
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+// On a busy machine a thread may still answer after the signal was sent. Linux tells; elsewhere the signal must do.
+function isStopped(pid: number | undefined): boolean {
+  const tasks = `/proc/${pid}/task`
+  return !existsSync(tasks) || readdirSync(tasks).every((task) => /\) T/.test(readFileSync(join(tasks, task, 'stat'), 'utf8')))
 }
 
 // A restarted server must be found where its clients left it.

@@ -1,3 +1,4 @@
+/** What the authenticator signs, refuses to sign and hands out: longer than 300 lines because all of it starts from the same key. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -238,6 +238,19 @@ describe('nkeys of users and servers', () => {
     for (const value of ['', server, user.toLowerCase(), `${user} `, ...NOT_TEXT]) assert.equal(parseUserNkey(value), null)
     for (const value of ['', user, server.slice(1), ...NOT_TEXT]) assert.equal(parseServerId(value), null)
   })
+
+  test('refuses keys of small order: one signature would fit every nonce', () => {
+    const points = [
+      '01',
+      '00',
+      'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85',
+    ]
+    for (const hex of points) {
+      const nkey = encodePublicNkey('U', Buffer.from(hex.padEnd(64, '0'), 'hex'))
+      assert.equal(parseUserNkey(nkey), null)
+    }
+  })
 })
 
 describe('a credential id', () => {

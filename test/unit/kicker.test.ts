@@ -78,4 +78,15 @@ describe('kicker', () => {
     assert.equal(failures.length, 1)
     kicker.stop()
   })
+
+  test('closes at once, when the verifier stops, what was let in during a revocation: once, and before it resolves', async () => {
+    const guarded = [connection(1)]
+    const { kicker, kicked } = world(guarded, [])
+    await kicker.kickAll({ ...target, identity: null }, async () => {})
+    guarded[0] = connection(2)
+    await kicker.settle()
+    assert.deepEqual(kicked, [1, 2])
+    await kicker.settle()
+    assert.deepEqual(kicked, [1, 2])
+  })
 })

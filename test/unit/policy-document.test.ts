@@ -1,4 +1,4 @@
-/** What parsePolicy accepts, and every way in which it refuses: one row each, which is why this file is longer than others. */
+/** What parsePolicy accepts, and every way in which it refuses: longer than 300 lines because each is a row of its own. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'

@@ -154,7 +154,7 @@ describe('what subjects match', () => {
 })
 
 describe('subjects with an owner', () => {
-  for (const subject of ['$SYS.>', '$SYS', '$JS.API.>', '$KV.b.k', '$O.x', '$MQTT.>', '>', '*', '*.a', '$SYSTEM.x']) {
+  for (const subject of ['_R_.>', '_GR_.>', '$SYS.>', '$SYS', '$JS.API.>', '$KV.b.k', '$O.x', '$MQTT.>', '>', '*', '*.a', '$SYSTEM.x']) {
     test(`takes ${subject} for reserved`, () => assert.equal(isReservedReach(subject), true))
   }
   for (const subject of ['a', 'a.$SYS', 'SYS.>', '{{user}}.>', '$SRV.PING', '_INBOX.x']) {

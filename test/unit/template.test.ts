@@ -54,6 +54,8 @@ describe('filling in templates', () => {
     '_INBOX',
     '_INBOX_bob',
     '_INBOX.x',
+    '_R_',
+    '_GR_',
   ]
   for (const value of attacks) {
     test(`refuses the claim value ${JSON.stringify(value).slice(0, 30)}`, () => {

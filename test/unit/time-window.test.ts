@@ -70,7 +70,9 @@ describe('when a window closes', () => {
 
   test('the moment before is open and the moment itself is not, at any time of any year', () => {
     const zone = fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'America/St_Johns')
-    const span = fc.tuple(fc.integer({ min: 0, max: 1439 }), fc.integer({ min: 1, max: 1440 })).filter(([from, to]) => from < to)
+    // Not the whole day: such a window goes on at midnight, beyond what windowsCloseAt looks at.
+    const minutes = fc.tuple(fc.integer({ min: 0, max: 1439 }), fc.integer({ min: 1, max: 1440 }))
+    const span = minutes.filter(([from, to]) => from < to && to - from < 1440)
     const moment = fc.integer({ min: Date.parse('2024-01-01') / 1000, max: Date.parse('2030-01-01') / 1000 })
     fc.assert(
       fc.property(zone, span, moment, (timeZone, [fromMinute, toMinute], at) => {
