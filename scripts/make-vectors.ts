@@ -138,6 +138,7 @@ const CASES: Case[] = [
   { name: 'mqtt', description: 'An MQTT client.', before: (s) => { s.request = { client: { type: 'mqtt' } } }, expect: denied('client_type_refused') },
   { name: 'overloaded', description: 'No room for another request.', room: false, expect: denied('overloaded') },
   { name: 'past-the-deadline', description: 'The server has given up on it.', elapsedMs: 4_600, expect: { outcome: 'dropped', reason: null } },
+  { name: 'at-the-deadline', description: 'The last millisecond in which the server is still sure to wait.', elapsedMs: 4_500, expect: granted('proof') },
 
   { name: 'no-sig', description: 'A client without credentials.', sig: () => '', expect: denied('sig_missing') },
   { name: 'no-nonce', description: 'A server that sends no nonce.', before: (s) => { s.request = { client: { nonce: undefined } } }, expect: denied('nonce_missing') },
@@ -151,6 +152,7 @@ const CASES: Case[] = [
   { name: 'sig-url-not-canonical', description: 'An upper-case host.', sig: (s) => b64u(JSON.stringify({ v: 1, url: s.url.replace('nats.', 'NATS.'), assertion: assertionOf(s) })), expect: denied('sig_malformed') },
   { name: 'resume-without-nkey', description: 'A resume that does not say whose.', before: withSession(), sig: (s) => { const sig = boundSig(s); s.nkey = ''; return sig }, expect: denied('nkey_malformed') },
   { name: 'plain-resume-without-nkey', description: 'A nonce signature that does not say whose.', before: withSession(), sig: (s) => { const sig = plainSig(s); s.nkey = ''; return sig }, expect: denied('nkey_malformed') },
+  { name: 'plain-resume-overlong', description: 'A nonce signature with something before its padding.', before: withSession(), sig: (s) => `${plainSig(s)}AAAAAAAAAAAA==`, expect: denied('sig_malformed') },
   { name: 'nkey-of-an-account', description: 'An account key as user nkey.', before: (s) => { s.nkey = testNkey('A', fixed('account')).publicKey }, expect: denied('nkey_malformed') },
   { name: 'endorsing-an-nkey-of-small-order', description: 'One signature by such a key fits every nonce and address.', sig: (s) => { s.nkey = smallOrderNkey; return b64u(JSON.stringify({ v: 1, url: s.url, assertion: assertionOf(s), resume: smallOrderSignature })) }, expect: denied('nkey_malformed') },
   { name: 'plain-resume-of-small-order', description: 'A session of such a key, resumed by anybody.', before: withSession({ nkey: smallOrderNkey as never }), sig: (s) => { s.nkey = smallOrderNkey; return smallOrderSignature }, expect: denied('nkey_malformed') },

@@ -11,8 +11,8 @@ import { encodeRecord } from './records-schema.ts'
 export interface GuardSharing {
   share(key: string, entry: GuardEntry): void
   withdraw(key: string): void
-  /** Gives up on writes whose answer is overdue. Called about once a second. */
-  giveUp(): void
+  /** Gives up on writes whose answer is overdue at `nowMs`, by the monotonic clock. Called about once a second. */
+  giveUp(nowMs: number): void
   /** Offers again what the bucket did not take: `find` says what is still remembered. */
   again(find: (key: string) => GuardEntry | null): void
   stop(): void
@@ -74,10 +74,9 @@ export function createGuardSharing(bucket: KvBucket, onReport: OnStoreReport): G
   return {
     share: (key, entry) => write(key, encodeRecord(entry), false),
     withdraw: (key) => write(key, utf8(''), true),
-    giveUp: () => {
-      const overdue = performance.now() - answerMsMax
+    giveUp: (nowMs) => {
       for (const [token, waiting] of unanswered) {
-        if (waiting.since > overdue) break
+        if (nowMs - waiting.since < answerMsMax) break
         unanswered.delete(token)
         fail(waiting, new StoreUnavailable(`writing ${bucket.name}: no answer in time`))
       }

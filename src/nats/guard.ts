@@ -80,7 +80,7 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   })
   const sweep = setInterval(() => {
     index.sweep(Date.now())
-    sharing.giveUp()
+    sharing.giveUp(performance.now())
   }, sweepMs)
   sweep.unref()
 

@@ -209,6 +209,8 @@ describe('what nats-server would let through', () => {
   heads: { account: APP, subscribe: { allow: ["heads.*", "work.* q"] } }
   all: { account: APP, subscribe: { allow: ["heads.>"] } }
   queued: { account: APP, subscribe: { allow: ["heads.> q"] } }
+  work: { account: APP, subscribe: { allow: ["work.>"] } }
+  queue: { account: APP, subscribe: { allow: ["work.> q"] } }
   some: { account: APP, subscribe: { allow: ["heads.eu.new"] } }
   pub: { account: APP, publish: { allow: ["pub.*"] } }
   `)
@@ -216,6 +218,9 @@ describe('what nats-server would let through', () => {
   test('an allow ending in "*" is closed below', () => assert.deepEqual(denies('heads'), ['heads.*.>', 'work.*.>']))
   test('unless another role allows all of that', () => assert.deepEqual(denies('heads', 'all'), ['work.*.>']))
   test('but not if that one names a queue', () => assert.deepEqual(denies('heads', 'queued'), ['heads.*.>', 'work.*.>']))
+  test('a queue is closed below unless all of that is allowed, to it or to everybody', () => {
+    for (const role of ['work', 'queue']) assert.deepEqual(denies('heads', role), ['heads.*.>'])
+  })
   test('or allows only some of it: deny wins', () => assert.deepEqual(denies('heads', 'some'), ['heads.*.>', 'work.*.>']))
   test('publishing needs no such care', () =>
     assert.deepEqual(grant(stars, { roles: ['pub'] }).permissions.publish, { allow: ['pub.*'], deny: [] }))
