@@ -59,7 +59,7 @@ export interface CredentialRecord {
   enrolledBy: string
 }
 
-/** An endorsed session nkey. KV bucket `webauthn_sessions`, key = the nkey; a revoked record stays as a tombstone. */
+/** An endorsed session nkey. KV bucket `webauthn_sessions`, key = the nkey. Gone some time after it is over. */
 export interface SessionRecord {
   v: 1
   nkey: UserNkey
@@ -81,6 +81,13 @@ export interface SessionRecord {
 export interface Stored<T> {
   record: T
   revision: number
+}
+
+/** That an nkey was revoked, for ever. KV bucket `webauthn_revoked_nkeys`, key = the nkey. */
+export interface Tombstone {
+  v: 1
+  nkey: UserNkey
+  revokedAt: number
 }
 
 /** What the guard remembers of an admitted connection, until it has surely ended. KV bucket `webauthn_guard`. */

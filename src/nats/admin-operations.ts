@@ -172,7 +172,7 @@ async function revokeSession({ nkey }: AdminBody<'session.revoke'>, call: Call):
     unknown: UNKNOWN.session,
     conflict: { area: 'session', outcome: 'refused', reason: 'conflict' },
     next: (it) => (it.state === 'revoked' ? it : { ...it, state: 'revoked' as const, endedAt: call.now.getTime() }),
-    replace: (stored, wanted) => sessions.cache.replace(nkey, stored, wanted),
+    replace: (stored, wanted) => sessions.revoke(stored, wanted),
     kick: { owner: { session: nkey }, identity: null },
     view: (it) => viewSession(it, call),
   })

@@ -13,7 +13,15 @@ import {
   type RoleName,
   type UserNkey,
 } from '../core/identifiers.ts'
-import type { CeremonyRecord, CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, TicketRecord } from '../core/records.ts'
+import type {
+  CeremonyRecord,
+  CredentialRecord,
+  GuardEntry,
+  IdentityRecord,
+  SessionRecord,
+  TicketRecord,
+  Tombstone,
+} from '../core/records.ts'
 import { parseStrictJson } from '../core/strict-json.ts'
 
 const depthMax = 6
@@ -90,6 +98,8 @@ export const guardSchema: z.ZodType<GuardEntry> = z.strictObject({
   iat: z.int().nonnegative(),
   exp: z.int().nonnegative(),
 })
+
+export const tombstoneSchema: z.ZodType<Tombstone> = z.strictObject({ v, nkey: userNkey, revokedAt: millis })
 
 export const ticketSchema: z.ZodType<TicketRecord> = z.strictObject({
   v,

@@ -1,8 +1,11 @@
-/** Endorsed session nkeys in `webauthn_sessions`. A revoked one stays as a tombstone, so it is never endorsed again. */
+/**
+ * Endorsed session nkeys in `webauthn_sessions`, where records of sessions that are over go in time. That one was revoked
+ * stays in a bucket of its own for ever, so it is never endorsed again.
+ */
 
 import type { UserNkey } from '../core/identifiers.ts'
-import { type SessionPort, StoreUnavailable } from '../core/ports.ts'
-import type { SessionRecord, Stored } from '../core/records.ts'
+import { type RecordPort, type SessionPort, StoreUnavailable } from '../core/ports.ts'
+import type { SessionRecord, Stored, Tombstone } from '../core/records.ts'
 import { CachedStore } from './cached-store.ts'
 import type { KvBucket } from './kv-bucket.ts'
 import type { OnStoreReport } from './record-store.ts'
@@ -12,6 +15,8 @@ import { sessionSchema } from './records-schema.ts'
 export type SessionStanding = SessionRecord['state'] | 'expired'
 
 export interface SessionStore extends SessionPort {
+  /** Compare-and-set to a revoked record, after the tombstone. Null when it was written, else what is there now. */
+  revoke(stored: Stored<SessionRecord>, next: SessionRecord): Promise<Stored<SessionRecord> | null>
   findOnLeader(nkey: UserNkey): Promise<Stored<SessionRecord> | null>
   counts(now: Date): Record<SessionStanding, number>
   readonly cache: CachedStore<SessionRecord>
@@ -19,7 +24,10 @@ export interface SessionStore extends SessionPort {
 
 const entriesMax = 500_000
 
-export function createSessionStore(bucket: KvBucket, onReport: OnStoreReport): SessionStore {
+export function createSessionStore(
+  bucket: KvBucket,
+  { tombstones, onReport }: { tombstones: RecordPort<Tombstone>; onReport: OnStoreReport },
+): SessionStore {
   const cache = new CachedStore({
     bucket,
     schema: sessionSchema,
@@ -35,11 +43,18 @@ export function createSessionStore(bucket: KvBucket, onReport: OnStoreReport): S
     find: (nkey) => cache.find(nkey),
     findOnLeader: (nkey) => cache.findOnLeader(nkey),
     reserve: async (record) => {
-      const created = await cache.create(record.nkey, record)
+      // At once, because most nkeys are new and have no tombstone.
+      const [created, tombstone] = await Promise.all([cache.create(record.nkey, record), tombstones.find(record.nkey)])
+      if (tombstone !== null) return { record: { ...record, state: 'revoked', endedAt: tombstone.record.revokedAt }, revision: 0 }
       if (created !== null) return created
       const there = await cache.findOnLeader(record.nkey)
       if (there === null) throw new StoreUnavailable("reserving a session: the nkey's record was deleted")
       return there
+    },
+    revoke: async (stored, next) => {
+      const { nkey, endedAt } = next
+      await tombstones.create(nkey, { v: 1, nkey, revokedAt: endedAt ?? 0 })
+      return cache.replace(nkey, stored, next)
     },
     replace: async (stored, next) => (await cache.replace(stored.record.nkey, stored, next)) === null,
     counts: (now) => {

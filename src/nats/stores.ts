@@ -7,7 +7,7 @@ import { createGuard, type Guard } from './guard.ts'
 import { createIdentityStore, type IdentityStore } from './identity-store.ts'
 import { type BucketDifference, type BucketSettings, type KvBucket, openBucket } from './kv-bucket.ts'
 import { type OnStoreReport, recordStore } from './record-store.ts'
-import { ceremonySchema, ticketSchema } from './records-schema.ts'
+import { ceremonySchema, ticketSchema, tombstoneSchema } from './records-schema.ts'
 import { createSessionStore, type SessionStore } from './session-store.ts'
 
 export interface Stores {
@@ -39,7 +39,22 @@ const SETTINGS = {
     ageSecondsMax: 0,
     whenFull: 'refuse',
   },
-  sessions: { name: 'webauthn_sessions', description: 'Endorsed session nkeys', bytesMax: 256 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
+  // No session is longer than 30 days. Full, the oldest are forgotten, which are over or come back with a proof:
+  // refusing would shut out every machine that starts.
+  sessions: {
+    name: 'webauthn_sessions',
+    description: 'Endorsed session nkeys',
+    bytesMax: 256 * MiB,
+    ageSecondsMax: 32 * daySeconds,
+    whenFull: 'forget_oldest',
+  },
+  tombstones: {
+    name: 'webauthn_revoked_nkeys',
+    description: 'Session nkeys that are never endorsed again',
+    bytesMax: 32 * MiB,
+    ageSecondsMax: 0,
+    whenFull: 'refuse',
+  },
   identities: { name: 'webauthn_identities', description: 'People and machines', bytesMax: 64 * MiB, ageSecondsMax: 0, whenFull: 'refuse' },
   // A ticket lives for seven days at most, a ceremony for five minutes: the rest is for whoever asks what became of it.
   tickets: {
@@ -83,10 +98,12 @@ export async function openStores(link: Link, options: { replicas: number; onRepo
   const ceremonyBucket = await open(SETTINGS.ceremonies)
   const credentialBucket = await open(SETTINGS.credentials)
   const sessionBucket = await open(SETTINGS.sessions)
+  const tombstoneBucket = await open(SETTINGS.tombstones)
   const identityBucket = await open(SETTINGS.identities)
   const guardBucket = await open(SETTINGS.guard)
   const credentials = createCredentialStore(credentialBucket, onReport)
-  const sessions = createSessionStore(sessionBucket, onReport)
+  const tombstones = recordStore(tombstoneBucket, tombstoneSchema, onReport)
+  const sessions = createSessionStore(sessionBucket, { tombstones, onReport })
   const identities = createIdentityStore(identityBucket, onReport)
   const guard = createGuard(guardBucket, onReport)
   const caches = [credentials.cache, sessions.cache, identities.cache, guard]

@@ -99,11 +99,15 @@ for (const line of NATS_LINES) {
       assert.equal((await two.stores.sessions.reserve(theirs)).record.state, 'active')
     })
 
-    test('keeps a revoked session as a tombstone', async () => {
+    test('never endorses a revoked nkey again, also when the session itself is long forgotten', async () => {
       const record = sessionRecord()
       const stored = await one.stores.sessions.reserve(record)
-      assert.equal(await one.stores.sessions.replace(stored, { ...record, state: 'revoked', endedAt: 1 }), true)
+      assert.equal(await one.stores.sessions.revoke(stored, { ...record, state: 'revoked', endedAt: 1 }), null)
       assert.equal((await two.stores.sessions.reserve(record)).record.state, 'revoked')
+      // What is left once the bucket has let go of the session: the tombstone alone.
+      const nkey = newUserNkey()
+      await one.link.nats.jetstream().publish(`$KV.webauthn_revoked_nkeys.${nkey}`, JSON.stringify({ v: 1, nkey, revokedAt: 1 }))
+      assert.equal((await two.stores.sessions.reserve(sessionRecord({ nkey }))).record.state, 'revoked')
     })
 
     test('gives a handle once, and one handle to a subject', async () => {
