@@ -44,7 +44,7 @@ const listen = z
   .transform((value, context) => {
     const match = /^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(value)
     const number = port.safeParse(Number(match?.[2]))
-    if (match !== null && number.success) return { host: (match[1] as string).replace(/^\[|\]$/g, ''), port: number.data }
+    if (match !== null && number.success) return { host: bareHost(match[1] as string), port: number.data }
     context.addIssue('write an address as host:port, such as 127.0.0.1:9464')
     return z.NEVER
   })

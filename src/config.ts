@@ -8,6 +8,7 @@ import { decodeSeed, type NkeyKind } from './core/nkey.ts'
 import { schemaIssues } from './core/policy-document.ts'
 import type { AllowedUrl, Rules } from './core/rules.ts'
 import { parseYaml, pathText } from './core/yaml-document.ts'
+import type { MetricsAuth } from './observability/metrics-auth.ts'
 
 /** The configuration cannot be used: exit 78 with one line a problem (`file:line: message`). */
 export class ConfigInvalid extends Error {
@@ -27,11 +28,6 @@ export interface CertificateFiles {
   certFile: string
   keyFile: string
 }
-export type OperationsAuth =
-  | { mode: 'none' }
-  | { mode: 'basic'; usersFile: string }
-  | { mode: 'bearer'; tokenFile: string }
-  | { mode: 'mtls'; clientCaFile: string; allowedSans: readonly string[] | null }
 
 /** Everything nats-webauthn.yaml says. Paths are absolute; secrets are not in here, only where they are. */
 export interface Config {
@@ -55,7 +51,7 @@ export interface Config {
   policyFile: string
   audit: { replicas: 1 | 3 | 5; maxBytes: number; denialsMaxBytes: number; maxAgeDays: number; ackBudgetMs: number }
   enrolment: { listen: ListenAddress; origin: string; tls: CertificateFiles | null; trustedProxies: string[] } | null
-  operations: { listen: ListenAddress; tls: CertificateFiles | null; auth: OperationsAuth }
+  operations: { listen: ListenAddress; tls: CertificateFiles | null; auth: MetricsAuth }
   admin: { name: string; seedFile: string } | null
   auditor: { seedFile: string } | null
   logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -243,7 +239,7 @@ function clientTls(tls: NonNullable<RawConfig['nats']['tls']>, path: (name: stri
   }
 }
 
-function toAuth(auth: RawConfig['operations']['auth'], path: (name: string) => string): OperationsAuth {
+function toAuth(auth: RawConfig['operations']['auth'], path: (name: string) => string): MetricsAuth {
   if (auth === 'none') return { mode: 'none' }
   if ('basic' in auth) return { mode: 'basic', usersFile: path(auth.basic.users_file) }
   if ('bearer' in auth) return { mode: 'bearer', tokenFile: path(auth.bearer.token_file) }

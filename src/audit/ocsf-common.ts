@@ -15,7 +15,7 @@ export interface RecordOrigin {
 // A record must fit the stream's 64 KiB whatever arrives; the parts below add up to less.
 export const textCharsMax = 256
 export const detailCharsMax = 1024
-export const listLengthMax = 128
+const listLengthMax = 128
 export const factsMax = 16
 const listedCharsMax = 64
 const identityCharsMax = 1024

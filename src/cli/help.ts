@@ -1,4 +1,5 @@
 /** The words of `help`, made from the table of commands. docs/cli.md is made from the same rows. */
+import { editDistance } from '../core/edit-distance.ts'
 import type { Command, OptionSpec } from './command.ts'
 
 /** All commands, one line each. */
@@ -48,18 +49,4 @@ export function suggestion(typed: string, words: readonly string[]): string | nu
   }
   const near = best !== null && best.distance <= Math.max(1, Math.floor(best.word.length / 3))
   return near && best !== null ? best.word : null
-}
-
-/** Levenshtein distance; both words are short. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

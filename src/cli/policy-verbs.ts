@@ -80,7 +80,7 @@ export async function policyExplain(
       .map((entry) => subjectProblem(entry) ?? (isLiteral(entry) ? null : 'nobody publishes to a wildcard'))
       .find((found) => found !== null) ?? subscribe.map(subscribeEntryProblem).find((found) => found !== null)
   if (problem !== undefined && problem !== null) {
-    options.io.say(`${problem}`)
+    options.io.say(problem)
     return EXIT.usage
   }
   const parsed = await readPolicy(options.file, options)

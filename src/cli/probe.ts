@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { bareHost } from '../core/server-address.ts'
 
 export interface Probe {
   /** The server's first INFO. */
@@ -18,7 +19,7 @@ const defaultPort = 4222
 /** Connects to `nats://` or `tls://host[:port]`. `tls` is null where the server needs none. */
 export async function openProbe(server: string, tls: ConnectionOptions | null): Promise<Probe> {
   const url = new URL(server.includes('://') ? server : `nats://${server}`)
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = bareHost(url.hostname)
   const plain = connectTcp({ host, port: Number(url.port || defaultPort), timeout: timeoutMs })
   plain.on('timeout', () => plain.destroy(new Error('no answer in time')))
   plain.on('error', () => {})

@@ -110,7 +110,7 @@ function explain(error: unknown, command: Command | null, io: CommandIo): ExitCo
 }
 
 /** The messages of an error and its causes, outermost first. */
-export function causes(error: unknown): string[] {
+function causes(error: unknown): string[] {
   if (!(error instanceof Error)) return ['an unknown failure']
   return [error.message === '' ? error.name : error.message, ...(error.cause === undefined ? [] : causes(error.cause))]
 }

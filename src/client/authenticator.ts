@@ -1,5 +1,4 @@
 /** The signature callback of `nats` 2.x and `@nats-io/transport-node` 3.x: from a server's nonce to `nkey` and `sig`. */
-import { createHash } from 'node:crypto'
 import { base64url, utf8 } from '../core/encoding.ts'
 import { connectChallenge, MACHINE_ORIGIN, resumeMessage } from '../core/protocol.ts'
 import type { ServerUrl } from '../core/server-address.ts'
@@ -158,8 +157,4 @@ function saysRefused(status: { type: string }): boolean {
 
 function encode(members: object): string {
   return base64url(utf8(JSON.stringify(members)))
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
 }

@@ -1,5 +1,5 @@
 /** The address a client knows it dialled: the one thing that no server can choose for it (docs/protocol.md). */
-import { canonicalServerUrl, type ServerUrl, serverUrlParts } from '../core/server-address.ts'
+import { bareHost, canonicalServerUrl, type ServerUrl, serverUrlParts } from '../core/server-address.ts'
 import { WebAuthnClientError } from './client-error.ts'
 
 const serversMax = 32
@@ -43,5 +43,5 @@ export function onlyUrl(urls: readonly ServerUrl[]): ServerUrl {
 /** Host (without brackets) and `host:port`, as NATS clients and TLS name it. */
 export function dialledHost(url: ServerUrl): { scheme: 'nats' | 'tls' | 'ws' | 'wss'; host: string; hostPort: string } {
   const { scheme, host, port } = serverUrlParts(url)
-  return { scheme, host: host.replace(/^\[|\]$/g, ''), hostPort: `${host}:${port}` }
+  return { scheme, host: bareHost(host), hostPort: `${host}:${port}` }
 }

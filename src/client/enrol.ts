@@ -1,5 +1,5 @@
 /** A machine's side of its enrolment (docs/enrolment.md): two ceremonies over HTTPS, with a key that never travels. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { base64url, equalBytes, fromUtf8, utf8 } from '../core/encoding.ts'
 import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from '../core/protocol.ts'
 import { WebAuthnClientError } from './client-error.ts'
@@ -146,10 +146,6 @@ function refusalCode(value: unknown): string {
 
 function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
 }
 
 function failed(what: string): WebAuthnClientError {

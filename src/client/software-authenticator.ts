@@ -2,7 +2,7 @@
  * An authenticator (WebAuthn L3 §6) in software, for machines: it makes what a security key would return, with a key
  * that answers to one function. It never claims what nobody did: user presence and verification stay 0.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { base64url, concat, fromBase64url, utf8 } from '../core/encoding.ts'
 
 /** COSE algorithms: ES256, EdDSA, RS256. */
@@ -173,10 +173,6 @@ function authenticatorDataHead(options: CeremonyOptions, { flags, signCount }: {
   new DataView(counter.buffer).setUint32(0, signCount)
   const backup = options.backupEligible === false ? 0 : BACKUP_ELIGIBLE
   return concat(sha256(utf8(options.rpId)), new Uint8Array([flags | backup]), counter)
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
 }
 
 // The four CBOR types (RFC 8949 §3.1) that COSE_Key and attestation objects need; callers give maps in CTAP2's order.

@@ -1,5 +1,4 @@
 /** What the journey has found out so far, and the audit event that says so. */
-
 import type { VerifiedAssertion } from './assertion.ts'
 import type { ConnectionFacts, GrantFacts, IdentityFacts, Verdict, VerdictEvent } from './audit-event.ts'
 import type { AuthorizationRequest } from './authorization-request.ts'

@@ -9,7 +9,7 @@ export interface SubjectLists {
 }
 
 /** The inbox that every identity has to itself. */
-export function inboxOf(handle: Handle): string {
+function inboxOf(handle: Handle): string {
   return `_INBOX_${handle}.>`
 }
 

@@ -1,6 +1,7 @@
 /** Text of policy.yaml → Policy, or everything that is wrong with it, each with its line (docs/policy.md). */
 import { createHash } from 'node:crypto'
 import type { z } from 'zod'
+import { editDistance } from './edit-distance.ts'
 import { utf8 } from './encoding.ts'
 import { type AccountName, parseAccountName, parseRoleName, type RoleName } from './identifiers.ts'
 import type { Policy, Role } from './policy.ts'
@@ -149,17 +150,4 @@ function nearest(key: string, keys: readonly string[]): string | null {
     if (slips <= Math.min(slipsMax, known.length / 2) && (best === null || slips < best.slips)) best = { key: known, slips }
   }
   return best?.key ?? null
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

@@ -50,8 +50,13 @@ export function serverUrlParts(url: ServerUrl): { scheme: keyof typeof DEFAULT_P
   return { scheme, host: rest.slice(0, colon), port: Number(rest.slice(colon + 1)) }
 }
 
+/** `host` of a URL without the brackets of an IPv6 address, as sockets and TLS want it. */
+export function bareHost(host: string): string {
+  return host.replace(/^\[|\]$/g, '')
+}
+
 /** Whether `host` (as in a URL, or a bare address) can only mean this machine. */
 export function isLoopbackHost(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '')
+  const bare = bareHost(host)
   return bare === 'localhost' || bare === '::1' || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(bare)
 }

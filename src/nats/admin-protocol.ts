@@ -21,7 +21,7 @@ export const pageBytesMax = 262_144
 const pageItemsMax = 500
 const rolesMax = 64
 const expiresInSecondsMax = 7 * 86_400
-export const expiresInSecondsDefault = 3_600
+const expiresInSecondsDefault = 3_600
 
 /** Every error of the admin API. Messages are fixed: nothing of the request is in them. */
 export const ADMIN_ERRORS = {

@@ -51,7 +51,7 @@ const SECRET_MEMBER = new RegExp(`"(${SECRET_MEMBERS.join('|')})":"(?:[^"\\\\]|\
 const SEED_OR_JWT = /\bS[ACNOUX][A-Z2-7]{56}\b|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?/g
 
 /** A finished JSON line without the secrets that it should not have been given. */
-export function scrub(line: string): string {
+function scrub(line: string): string {
   return line.replace(SECRET_MEMBER, `"$1":"${REDACTED}"`).replace(SEED_OR_JWT, REDACTED)
 }
 

@@ -14,8 +14,6 @@ export type MetricsAuth =
   | { mode: 'mtls'; clientCaFile: string; allowedSans: readonly string[] | null }
   | { mode: 'none' }
 
-export const METRICS_AUTH_MODES = ['basic', 'bearer', 'mtls', 'none'] as const
-
 /** What the listener answers with: 401 and 403 are refusals, 503 means that the secrets cannot be read, 429 too many guesses. */
 export type AuthAnswer = { allowed: true } | { allowed: false; status: 401 | 403 | 429 | 503; challenge: string | null; cause?: unknown }
 
@@ -66,7 +64,7 @@ async function bearer(tokenFile: string): Promise<Authenticator> {
 }
 
 /** SHA-256 digests of the tokens in a token file. */
-export function parseTokens(text: string): Buffer[] {
+function parseTokens(text: string): Buffer[] {
   const tokens = text
     .split(/\r?\n/)
     .map((line) => line.trim())
@@ -114,7 +112,7 @@ function checkCertificate(request: IncomingMessage, allowedSans: readonly string
  * Names in Node's rendering of the extension, `DNS:a, IP Address:b, URI:c, email:d`. A name that needs quoting, because
  * it could pass for several, is left out.
  */
-export function subjectAltNames(rendered: string): string[] {
+function subjectAltNames(rendered: string): string[] {
   if (rendered.includes('"')) return []
   return rendered
     .split(', ')
