@@ -17,7 +17,7 @@ import {
   possessionMessage,
   resumeMessage,
 } from '../src/core/protocol.ts'
-import { sha256 } from '../src/core/session.ts'
+import { sha256 } from '../src/core/sha256.ts'
 
 /** 32 bytes, counting up from `first`. Keys made like this are for examples only. */
 export function countingBytes(first: number, length = 32): Uint8Array {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { parseDuration, parseSize } from './config-units.ts'
 import { isLoopbackHost, parseAccountName, parseServerId } from './core/identifiers.ts'
+import { bareHost } from './core/server-address.ts'
 
 const itemsMax = 64
 const textCharsMax = 1024

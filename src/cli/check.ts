@@ -39,26 +39,27 @@ export const check: Command = {
     if (problems.length === 0) tell({ name: 'secret files', passed: true, detail: 'all there, and for their owner alone' })
     const publicKeys = problems.length === 0 ? publicKeysCheck(config, configPath(input, io)) : null
     if (publicKeys !== null) tell(publicKeys)
-    tell(checkPolicy(config))
+    const { result, natsServerMin } = checkPolicy(config)
+    tell(result)
     if (input.flag('offline') || problems.length > 0) return failed ? EXIT.refused : EXIT.ok
-    for await (const result of liveChecks(config)) tell(result)
+    for await (const result of liveChecks(config, natsServerMin)) tell(result)
     return failed ? EXIT.refused : EXIT.ok
   },
 }
 
-function checkPolicy({ policyFile, accounts }: Config): CheckResult {
+/** Whether the policy can be used, and the oldest nats-server that it counts on. */
+function checkPolicy({ policyFile, accounts }: Config): { result: CheckResult; natsServerMin: string | null } {
   let text: string
   try {
     text = readFileSync(policyFile, 'utf8')
   } catch {
-    return { name: 'policy', passed: false, detail: `${policyFile} cannot be read` }
+    return { result: { name: 'policy', passed: false, detail: `${policyFile} cannot be read` }, natsServerMin: null }
   }
   const parsed = parsePolicy(text, { targetAccounts: accounts.targets, reservedAccounts: [accounts.auth, accounts.audit, accounts.system] })
-  if (!parsed.ok)
-    return {
-      name: 'policy',
-      passed: false,
-      detail: parsed.issues.map(({ line, message }) => `${policyFile}:${line}: ${message}`).join('; '),
-    }
-  return { name: 'policy', passed: true, detail: `${parsed.policy.roles.size} roles, ${parsed.warnings.length} warnings` }
+  if (!parsed.ok) {
+    const detail = parsed.issues.map(({ line, message }) => `${policyFile}:${line}: ${message}`).join('; ')
+    return { result: { name: 'policy', passed: false, detail }, natsServerMin: null }
+  }
+  const { policy, warnings, natsServerMin } = parsed
+  return { result: { name: 'policy', passed: true, detail: `${policy.roles.size} roles, ${warnings.length} warnings` }, natsServerMin }
 }

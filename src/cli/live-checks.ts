@@ -21,8 +21,11 @@ const timeoutSecondsMax = 60
 const answersMsMax = 1_500
 const recordMsMax = 3_000
 
-/** Every check, as its result is known. A deployment that cannot be reached fails the first. */
-export async function* liveChecks(config: Config): AsyncGenerator<CheckResult> {
+/**
+ * Every check, as its result is known. A deployment that cannot be reached fails the first. `natsServerMin` is the policy's
+ * promise about every server, or null.
+ */
+export async function* liveChecks(config: Config, natsServerMin: string | null): AsyncGenerator<CheckResult> {
   const links: Link[] = []
   try {
     for (const role of ['auth', 'audit', 'system'] as const) {
@@ -33,7 +36,7 @@ export async function* liveChecks(config: Config): AsyncGenerator<CheckResult> {
     }
     const [auth, audit, system] = links
     if (auth === undefined || audit === undefined || system === undefined) return
-    yield* serverChecks(system)
+    yield* serverChecks(system, natsServerMin?.split('.').map(Number) ?? serverMin)
     yield await bucketCheck(auth)
     yield await streamCheck(audit, config)
     yield await nonceCheck(config)
@@ -67,7 +70,7 @@ const varzSchema = z.looseObject({
 })
 
 /** Version, timeouts, limits and clock of every server that answers. */
-async function* serverChecks(system: Link): AsyncGenerator<CheckResult> {
+async function* serverChecks(system: Link, versionMin: readonly number[]): AsyncGenerator<CheckResult> {
   const answers = await system.nats.requestMany('$SYS.REQ.SERVER.PING.VARZ', '', {
     strategy: RequestStrategy.JitterTimer,
     maxWait: answersMsMax,
@@ -80,7 +83,7 @@ async function* serverChecks(system: Link): AsyncGenerator<CheckResult> {
     servers++
     const { server, data } = varz.data
     const about = (name: string, passed: boolean, detail: string): CheckResult => ({ name: `${server.name} ${name}`, passed, detail })
-    yield about('version', isSupported(data.version), `${data.version}, at least ${serverMin.join('.')} is needed`)
+    yield about('version', isAtLeast(data.version, versionMin), `${data.version}, at least ${versionMin.join('.')} is needed`)
     const seconds = data.auth_timeout
     yield about(
       'authorization.timeout',
@@ -94,9 +97,9 @@ async function* serverChecks(system: Link): AsyncGenerator<CheckResult> {
   if (servers === 0) yield { name: 'servers', passed: false, detail: 'none answered in the system account' }
 }
 
-function isSupported(version: string): boolean {
+function isAtLeast(version: string, versionMin: readonly number[]): boolean {
   const parts = version.split(/[.-]/).map(Number)
-  for (const [index, least] of serverMin.entries()) {
+  for (const [index, least] of versionMin.entries()) {
     const part = parts[index] ?? 0
     if (part !== least) return part > least
   }

@@ -8,6 +8,7 @@ import { dialledHost, dialledUrl } from './dialled-url.ts'
 import type { MachineKey } from './key-file.ts'
 import { replaceSecretFile } from './secret-file.ts'
 import { createSessionKey, type SessionKey } from './session-key.ts'
+import { sha256 } from './sha256.ts'
 import { createAssertion } from './software-authenticator.ts'
 
 /**

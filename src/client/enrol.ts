@@ -5,6 +5,7 @@ import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from '../core
 import { WebAuthnClientError } from './client-error.ts'
 import { type EnrolmentOffer, readEnrolled, readOffer } from './enrol-answers.ts'
 import type { Enrolled } from './key-file.ts'
+import { sha256 } from './sha256.ts'
 import { createAssertion, createRegistration, type SigningKey } from './software-authenticator.ts'
 
 export interface EnrolOptions {

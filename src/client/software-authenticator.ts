@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { base64url, concat, fromBase64url, utf8 } from '../core/encoding.ts'
+import { sha256 } from './sha256.ts'
 
 /** COSE algorithms: ES256, EdDSA, RS256. */
 export type SigningAlgorithm = -7 | -8 | -257

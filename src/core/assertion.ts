@@ -1,12 +1,12 @@
 /** Judges an assertion by WebAuthn L3 §7.2, in its order, with one denial for each step (docs/webauthn.md). */
-import { hash } from 'node:crypto'
 import type { AssertionResponse } from './assertion-response.ts'
 import { type AuthenticatorData, parseAuthenticatorData } from './authenticator-data.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { parseClientData } from './client-data.ts'
 import { coseKeyOf, verifyCoseSignature } from './cose-key.ts'
-import { base64url, concat, equalBytes } from './encoding.ts'
+import { base64url, concat, equalBytes, utf8 } from './encoding.ts'
 import type { CredentialClass, CredentialRecord } from './records.ts'
+import { sha256 } from './sha256.ts'
 
 declare const verifiedBrand: unique symbol
 
@@ -66,7 +66,7 @@ export function verifyAssertion(
   if (!key.ok) return key
   if (!expected.algorithms.includes(key.value.alg)) return denied('algorithm_refused')
   // Steps 20 and 21: the signature over authenticator data and the hash of the client data.
-  const signed = concat(assertion.authenticatorData, hash('sha256', assertion.clientDataJSON, 'buffer'))
+  const signed = concat(assertion.authenticatorData, sha256(assertion.clientDataJSON))
   if (!verifyCoseSignature(key.value, signed, assertion.signature)) return denied('signature_invalid')
 
   // Step 22 is judgeSignCount's. Step 23: no extension was asked for, and none means anything here.
@@ -93,7 +93,7 @@ function checkClientData(bytes: Uint8Array, expected: ExpectedAssertion): Checke
 /** WebAuthn L3 §7.2 steps 15 to 19. */
 function checkAuthenticatorData(data: AuthenticatorData, credential: AssertedCredential, expected: ExpectedAssertion): Checked<null> {
   // Step 15: made for this Relying Party. Stricter than §7.2: and enrolled for it.
-  if (credential.rpId !== expected.rpId || !equalBytes(data.rpIdHash, hash('sha256', expected.rpId, 'buffer'))) {
+  if (credential.rpId !== expected.rpId || !equalBytes(data.rpIdHash, sha256(utf8(expected.rpId)))) {
     return denied('rp_id_mismatch')
   }
   switch (expected.class) {

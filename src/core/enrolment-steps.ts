@@ -28,7 +28,7 @@ import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from './proto
 import type { CeremonyRecord, CredentialRecord, IdentityRecord, Stored, TicketRecord } from './records.ts'
 import { verifyMachineRegistration } from './registration.ts'
 import type { Rules } from './rules.ts'
-import { sha256 } from './session.ts'
+import { sha256 } from './sha256.ts'
 
 /** The identities, as enrolment needs them. Reads come from the leader; all throw StoreUnavailable. */
 export interface IdentityRegistry {

@@ -8,7 +8,7 @@ import type { Handle } from './identifiers.ts'
 import type { CeremonyPurpose } from './protocol.ts'
 import type { CeremonyRecord, CredentialRecord, IdentityRecord, TicketRecord } from './records.ts'
 import type { Registration } from './registration.ts'
-import { sha256 } from './session.ts'
+import { sha256 } from './sha256.ts'
 
 /** How long the issued bytes of a ceremony live. */
 export const ceremonySeconds = 5 * 60

@@ -4,7 +4,7 @@ import type { AuthorizationRequest } from './authorization-request.ts'
 import { base64url, lengthPrefixed } from './encoding.ts'
 import { credentialKey, type Nonce, type UserNkey } from './identifiers.ts'
 import type { CredentialRecord, GuardEntry } from './records.ts'
-import { sha256 } from './session.ts'
+import { sha256 } from './sha256.ts'
 
 /** Key of a connection: a digest, because the nonce is nobody else's business. */
 export function guardKeyOf(request: AuthorizationRequest, nonce: Nonce): string {

@@ -11,7 +11,7 @@ import { base64url, concat, equalBytes, utf8 } from './encoding.ts'
 import type { CredentialId } from './identifiers.ts'
 import { MACHINE_ORIGIN } from './protocol.ts'
 import { parseRegistrationResponse, type RegistrationResponse } from './registration-response.ts'
-import { sha256 } from './session.ts'
+import { sha256 } from './sha256.ts'
 
 /** Which check of a registration failed: what records and clients are told. */
 export const REGISTRATION_CHECKS = {
@@ -55,14 +55,15 @@ export interface ExpectedRegistration {
   algorithms: readonly number[]
 }
 
-type Checked<T> = { ok: true; value: T } | { ok: false; check: RegistrationCheck }
+// Like Checked, but with the name of a check: a registration is refused under one reason, and the check says why.
+type Examined<T> = { ok: true; value: T } | { ok: false; check: RegistrationCheck }
 
 function failed(check: RegistrationCheck): { ok: false; check: RegistrationCheck } {
   return { ok: false, check }
 }
 
 /** The registration in `value`, or the first check that it fails. */
-export async function verifyMachineRegistration(value: unknown, expected: ExpectedRegistration): Promise<Checked<Registration>> {
+export async function verifyMachineRegistration(value: unknown, expected: ExpectedRegistration): Promise<Examined<Registration>> {
   const response = parseRegistrationResponse(value)
   if (response === null) return failed('response_malformed')
   const clientData = checkClientData(response.clientDataJSON, expected)
@@ -88,7 +89,7 @@ export async function verifyMachineRegistration(value: unknown, expected: Expect
 }
 
 /** WebAuthn L3 §7.1 steps 5 to 11. */
-function checkClientData(bytes: Uint8Array, expected: ExpectedRegistration): Checked<null> {
+function checkClientData(bytes: Uint8Array, expected: ExpectedRegistration): Examined<null> {
   const client = parseClientData(bytes)
   if (client === null) return failed('client_data_malformed')
   const { type, challenge, origin, crossOrigin, hasTopOrigin } = client
@@ -110,7 +111,7 @@ interface Attestation {
 }
 
 /** Step 13. Stricter than §7.1: nothing after the map, nothing else in it. */
-function readAttestation(bytes: Uint8Array): Checked<Attestation> {
+function readAttestation(bytes: Uint8Array): Examined<Attestation> {
   const members = isOneCborMap(bytes, 0) ? decodeMap(bytes) : null
   const fmt = members?.get('fmt')
   const attStmt = members?.get('attStmt')
@@ -146,7 +147,7 @@ interface AttestedData {
 }
 
 /** Steps 14 to 20, and the credential id of step 26 (its length was checked when it was parsed). */
-function checkAuthenticatorData(data: Uint8Array, response: RegistrationResponse, expected: ExpectedRegistration): Checked<AttestedData> {
+function checkAuthenticatorData(data: Uint8Array, response: RegistrationResponse, expected: ExpectedRegistration): Examined<AttestedData> {
   const idAt = headBytes + aaguidBytes + 2
   if (data.length < headBytes) return failed('authenticator_data_malformed')
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)

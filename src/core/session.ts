@@ -1,12 +1,12 @@
 /** Session nkeys: what a resume proves, and when a session may be used (docs/protocol.md, "Session"). */
-import { hash, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { type Checked, denied, passed } from './checked.ts'
 import { ed25519PublicKey, ed25519Verify } from './ed25519.ts'
 import type { CredentialKey, Nonce, ServerUrl, UserNkey } from './identifiers.ts'
 import { decodePublicNkey } from './nkey.ts'
 import { plainMessage, resumeMessage } from './protocol.ts'
-
 import type { SessionRecord } from './records.ts'
+import { sha256 } from './sha256.ts'
 
 const keysMax = 10_000
 const keys = new Map<UserNkey, KeyObject>()
@@ -18,11 +18,6 @@ function publicKey(nkey: UserNkey): KeyObject {
   const key = ed25519PublicKey(decodePublicNkey('U', nkey) as Uint8Array)
   keys.set(nkey, key)
   return key
-}
-
-/** SHA-256 in the shape that protocol.ts asks for. */
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return hash('sha256', bytes, 'buffer')
 }
 
 /** Whether `nkey` signed this connection's nonce and the dialled URL: possession, bound to both. */

@@ -36,6 +36,15 @@ for (const line of NATS_LINES) {
       assert.deepEqual(await check(local), { code: 0, failed: [] })
     })
 
+    test("check holds every server to the policy's nats_server_min", async () => {
+      const file = join(local.dir, 'policy.yaml')
+      const good = readFileSync(file, 'utf8')
+      writeFileSync(file, `nats_server_min: "2.15"\n${good}`)
+      const { failed } = await check(local)
+      writeFileSync(file, good)
+      assert.deepEqual(failed, line === '2.10' ? ['nats-1 version'] : [])
+    })
+
     test('healthcheck asks liveness and readiness', async () => {
       assert.equal((await local.cli(['healthcheck'])).code, 0)
       assert.equal((await local.cli(['healthcheck', '--ready'])).code, 0)

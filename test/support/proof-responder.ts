@@ -8,7 +8,8 @@ import { type Nonce, parseNonce, type UserNkey } from '../../src/core/identifier
 import { decodeSeed } from '../../src/core/nkey.ts'
 import { readOffer } from '../../src/core/proof.ts'
 import { connectChallenge, MACHINE_ORIGIN } from '../../src/core/protocol.ts'
-import { sha256, verifyBoundResume } from '../../src/core/session.ts'
+import { verifyBoundResume } from '../../src/core/session.ts'
+import { sha256 } from '../../src/core/sha256.ts'
 import type { Deployment } from './deployment.ts'
 import type { TestMachine } from './machine.ts'
 

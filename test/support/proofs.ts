@@ -1,6 +1,6 @@
 /** CONNECT fields of every form, for identities of the product's test deployment. */
 import { connectChallenge, MACHINE_ORIGIN, resumeMessage } from '../../src/core/protocol.ts'
-import { sha256 } from '../../src/core/session.ts'
+import { sha256 } from '../../src/core/sha256.ts'
 import type { TestNkey } from './authorization-request.ts'
 import { PERSON, type TestIdentity } from './product.ts'
 import { type AssertionInput, b64u, FLAGS, testAssertion } from './test-authenticator.ts'

@@ -5,7 +5,7 @@ import { credentialKey } from '../../src/core/identifiers.ts'
 import { connectChallenge, MACHINE_ORIGIN, resumeMessage } from '../../src/core/protocol.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord } from '../../src/core/records.ts'
 import { DEFAULT_ALGORITHMS, type Rules } from '../../src/core/rules.ts'
-import { sha256 } from '../../src/core/session.ts'
+import { sha256 } from '../../src/core/sha256.ts'
 import { type RequestInput, requestToken, type TestNkey, testNkey } from './authorization-request.ts'
 import { type AssertionInput, b64u, FLAGS, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
 

@@ -6,7 +6,8 @@ import { parseNonce, parseServerUrl, parseUserNkey } from '../../src/core/identi
 import { readOffer } from '../../src/core/proof.ts'
 import { connectChallenge } from '../../src/core/protocol.ts'
 import type { CredentialRecord } from '../../src/core/records.ts'
-import { sha256, verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
+import { verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
+import { sha256 } from '../../src/core/sha256.ts'
 
 const examples = protocolExamples()
 const value = (name: string): string => {

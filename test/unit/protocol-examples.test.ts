@@ -6,7 +6,7 @@ import { protocolExamples } from '../../scripts/protocol-examples.ts'
 import { DENIALS } from '../../src/core/denial.ts'
 import { canonicalServerUrl, parseServerUrl } from '../../src/core/identifiers.ts'
 import { connectChallenge } from '../../src/core/protocol.ts'
-import { sha256 } from '../../src/core/session.ts'
+import { sha256 } from '../../src/core/sha256.ts'
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const examples = protocolExamples()

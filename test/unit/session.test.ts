@@ -8,7 +8,8 @@ import { type CredentialKey, type Handle, type Nonce, parseUserNkey, type Server
 import { encodePublicNkey } from '../../src/core/nkey.ts'
 import { resumeMessage } from '../../src/core/protocol.ts'
 import type { SessionRecord } from '../../src/core/records.ts'
-import { checkSessionState, mayEndorse, sha256, verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
+import { checkSessionState, mayEndorse, verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
+import { sha256 } from '../../src/core/sha256.ts'
 
 function userKey(): { nkey: UserNkey; sign: (message: Uint8Array) => Uint8Array } {
   const { privateKey } = generateKeyPairSync('ed25519')
