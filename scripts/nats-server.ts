@@ -10,7 +10,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The two ends of the supported range, and the Debian suite that carries each. */
-export const NATS_SERVER_SUITES = { '2.15': 'forky', '2.10': 'trixie' } as const
+const NATS_SERVER_SUITES = { '2.15': 'forky', '2.10': 'trixie' } as const
 export type NatsServerLine = keyof typeof NATS_SERVER_SUITES
 
 const cacheDir = fileURLToPath(new URL('../.cache/nats-server', import.meta.url))

@@ -20,12 +20,12 @@ import {
 import { sha256 } from '../src/core/sha256.ts'
 
 /** 32 bytes, counting up from `first`. Keys made like this are for examples only. */
-export function countingBytes(first: number, length = 32): Uint8Array {
+function countingBytes(first: number, length = 32): Uint8Array {
   return new Uint8Array(length).map((_, i) => first + i)
 }
 
 /** What every example starts from. */
-export const INPUTS = {
+const INPUTS = {
   nonce: 'O2VRyWtLHNKhBnU',
   url: 'tls://nats.example.com:4222',
   rpId: 'machines.nats.example.com',

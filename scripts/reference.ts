@@ -26,7 +26,7 @@ interface JsonSchema {
 }
 
 /** The table of every setting. */
-export function configurationTable(): string {
+function configurationTable(): string {
   const schema = z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema
   return ['| setting | value | default | what it is |', '|---|---|---|---|', ...rows(schema, '')].join('\n')
 }
@@ -55,7 +55,7 @@ function kindOf(schema: JsonSchema): string {
 }
 
 /** The help of every command, as `nats-webauthn help COMMAND` prints it. */
-export function commandReference(commands: readonly Command[] = COMMANDS): string {
+function commandReference(commands: readonly Command[] = COMMANDS): string {
   return commands.map((command) => `### \`${command.name}\`\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``).join('\n\n')
 }
 

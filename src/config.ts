@@ -1,5 +1,5 @@
 /** Reads nats-webauthn.yaml: one file, every mistake in it at once, each with its line. Secrets stay in files of their own. */
-import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { configProblems } from './config-checks.ts'
 import { ALGORITHMS, CONFIG_KEYS, configSchema, type RawConfig } from './config-schema.ts'
@@ -132,7 +132,8 @@ function problemOf(read: () => unknown): string | null {
 export function readSecretFile(path: string): string {
   let fd: number
   try {
-    fd = openSync(path, 'r')
+    // A named pipe would wait for a writer without O_NONBLOCK.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     throw new ConfigInvalid([`${path}: cannot be read (${errorCode(error)})`])
   }

@@ -14,7 +14,7 @@ import { inTime } from './patience.ts'
 import type { PolicyFile } from './policy/policy-file.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
-import { type Links, openLinks } from './verifier-links.ts'
+import { drainLinks, type Links, openLinks } from './verifier-links.ts'
 import {
   type Audit,
   type Enrolment,
@@ -42,7 +42,10 @@ export interface Verifier {
   stop(): Promise<void>
 }
 
-const drainMsMax = 10_000
+// Service managers kill after 30 seconds. With every step as slow as it may be, the last line is written before that.
+const drainMsMax = 20_000
+const drainStepMs = { max: 5_000, min: 250 } as const
+const flushMsMax = 4_000
 
 /** Starts a verifier; resolves when it is ready. Throws ConfigInvalid before anything is connected. `log` is stderr by default. */
 export async function startVerifier(
@@ -77,7 +80,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
 
   const links = await openLinks(config, log)
   parts.links = links
-  started.push(() => Promise.all([links.auth.drain(), links.audit.drain(), links.system.drain()]))
+  started.push(() => drainLinks(links))
   const audit = await openAudit(config, links, { metrics, log })
   parts.audit = audit
   started.push(() => audit.streams.stop())
@@ -223,8 +226,10 @@ async function stop(verifier: {
   log: Logger
 }): Promise<void> {
   const { readiness, callout, admin, enrolment, kicker, quarantine, records, audit, policy, stores, links, operations, log } = verifier
-  const step = async (name: string, work: () => Promise<unknown> | undefined) => {
-    const done = await inTime(Promise.resolve(work()), drainMsMax).catch((cause: unknown) => {
+  const endsAt = performance.now() + drainMsMax
+  const msLeft = () => Math.max(drainStepMs.min, Math.min(drainStepMs.max, endsAt - performance.now()))
+  const step = async (name: string, work: () => Promise<unknown> | undefined, ms = msLeft()) => {
+    const done = await inTime(Promise.resolve(work()), ms).catch((cause: unknown) => {
       log.error({ err: cause, step: name }, 'draining')
       return true
     })
@@ -239,15 +244,17 @@ async function stop(verifier: {
   await step('admin', () => admin.stop())
   await step('kicks', () => kicker.settle())
   await step('record', () => records.record({ area: 'verifier', outcome: 'succeeded', reason: 'stopped' }, 'The verifier stopped.'))
-  await step('audit', async () => {
-    const left = await audit.publisher.flush(drainMsMax / 2)
+  const flush = async () => {
+    const left = await audit.publisher.flush(flushMsMax)
     if (left.records > 0) log.error(left, 'audit records that could not be sent')
-  })
+  }
+  // However long the steps before it took: here it is said what was lost.
+  await step('audit', flush, drainStepMs.max)
   kicker.stop()
   audit.streams.stop()
   policy.close()
   stores.stop()
-  await step('connections', () => Promise.all([links.auth.drain(), links.audit.drain(), links.system.drain()]))
+  await step('connections', () => drainLinks(links))
   await step('operations', () => operations.close())
   log.info('stopped')
 }

@@ -47,6 +47,11 @@ export async function openLinks(config: Config, log: LinkLog): Promise<Links> {
   return { auth, audit, system }
 }
 
+/** Ends all three, once what was published is on its way. */
+export async function drainLinks(links: Links): Promise<void> {
+  await Promise.all(Object.values(links).map((link: Link) => link.drain()))
+}
+
 /** TLS settings of the configuration, as the client library wants them. Throws ConfigInvalid. */
 export function tlsOptions(tls: Config['nats']['tls']): TlsOptions | null {
   if (tls === null) return null

@@ -4,8 +4,9 @@ import type { FastifyInstance } from 'fastify'
 import { systemClock } from './audit/clock.ts'
 import { type AuditPublisher, createAuditPublisher } from './audit/publisher.ts'
 import { jetStreamSink } from './audit/record-sink.ts'
-import { AUDIT_STREAMS, type AuditStreamOptions, ensureStreams, inspectStreams, type StreamWeakness } from './audit/stream.ts'
+import { type AuditStreamOptions, ensureStreams, inspectStreams, type StreamWeakness } from './audit/stream.ts'
 import { type Config, ConfigInvalid, type ListenAddress, readSecretFile, readSeed } from './config.ts'
+import { AUDIT_STREAMS } from './core/audit-streams.ts'
 import type { AuditPort, CredentialPort, LifecyclePort } from './core/ports.ts'
 import { createHttpServer, DEFAULT_RATE_LIMITS } from './http/server.ts'
 import { createAnswer, issuerFromSeed } from './nats/answer.ts'
@@ -97,10 +98,13 @@ export async function openPolicy(
       reservedAccounts: [accounts.auth, accounts.audit, accounts.system],
       onChange: async (next) => {
         if (parts.records === null) throw new Error('taking over a policy while the verifier starts')
-        await parts.records.record({ area: 'policy', outcome: 'succeeded', reason: 'loaded' }, 'A new policy is in force.', {
-          next: next.hash,
-          roles: next.roles.size,
-        })
+        const facts = { roles: next.roles.size }
+        await parts.records.record(
+          { area: 'policy', outcome: 'succeeded', reason: 'loaded' },
+          'A new policy is in force.',
+          facts,
+          next.hash,
+        )
         loadedAt = new Date()
         metrics.policyLoaded({ hash: next.hash, at: loadedAt })
         log.info({ policy: next.hash.slice(0, 12), roles: next.roles.size }, 'policy loaded')

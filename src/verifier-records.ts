@@ -8,23 +8,24 @@ type OwnCode = Extract<LifecycleCode, { area: 'verifier' | 'policy' }>
 
 /** Records that the verifier itself makes. Each throws AuditUnavailable. */
 export interface VerifierRecords {
-  record(code: OwnCode, detail: string, facts?: LifecycleEvent['facts']): Promise<void>
+  /** `policy`: hash of the policy that the record is about, where that is not the one in force. */
+  record(code: OwnCode, detail: string, facts?: LifecycleEvent['facts'], policy?: string): Promise<void>
   policyRefused(refusal: PolicyRefusal): Promise<void>
 }
 
 /** `policyHash`: of the policy in force. */
 export function verifierRecords(options: { lifecycle: LifecyclePort; name: string; policyHash(): string }): VerifierRecords {
   const { lifecycle, name, policyHash } = options
-  const record = (code: OwnCode, detail: string, facts: LifecycleEvent['facts'] = {}) =>
+  const record = (code: OwnCode, detail: string, facts: LifecycleEvent['facts'] = {}, policy = policyHash()) =>
     lifecycle.record({
       ...code,
       id: randomUUID(),
       at: Date.now(),
       actor: { kind: 'verifier', name },
-      target: code.area === 'policy' ? { kind: 'policy', id: policyHash() } : { kind: 'none', id: '' },
+      target: code.area === 'policy' ? { kind: 'policy', id: policy } : { kind: 'none', id: '' },
       handle: null,
       roles: [],
-      policyHash: policyHash(),
+      policyHash: policy,
       detail,
       facts,
     })

@@ -1,9 +1,9 @@
 /** One message of the audit trail: an OCSF record as a CloudEvent in binary mode, ready to be published. */
 import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
+import { AUDIT_STREAMS, type AuditStreamName } from '../core/audit-streams.ts'
 import { cloudEventHeaders } from './cloudevent.ts'
 import { lifecycleRecord } from './ocsf-lifecycle.ts'
 import { type RecordOrigin, recordId, verdictRecord } from './ocsf-verdict.ts'
-import { AUDIT_STREAMS, type AuditStreamName } from './stream.ts'
 
 /** Immutable once made, so that a retry under the same id carries the same bytes. */
 export interface AuditRecord {

@@ -1,15 +1,12 @@
 /** The audit trail as the rest of the verifier sees it: records that are waited for, and notes that are not. */
 import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
+import { AUDIT_STREAMS, type AuditStreamName, type PublishOutcome } from '../core/audit-streams.ts'
 import { type AuditPort, AuditUnavailable, type LifecyclePort } from '../core/ports.ts'
 import { type AuditRecord, lifecycleMessage, streamOf, verdictMessage } from './audit-record.ts'
 import { type Clock, pause } from './clock.ts'
 import { type Backlog, createLane, type Lane } from './lane.ts'
 import type { RecordOrigin } from './ocsf-common.ts'
 import type { RecordSink } from './record-sink.ts'
-import { AUDIT_STREAMS, type AuditStreamName } from './stream.ts'
-
-/** How one attempt to publish ended. `duplicate`: an earlier attempt had arrived after all. */
-export type PublishOutcome = 'stored' | 'duplicate' | 'failed'
 
 /** What the metrics see. */
 export interface AuditObserver {
@@ -22,8 +19,8 @@ export interface AuditPublisherOptions {
   origin: RecordOrigin
   clock: Clock
   observer: AuditObserver
-  /** How long a grant waits for its record. Default: `grantAckBudgetMs`. */
-  ackBudgetMs?: number
+  /** How long a grant waits for its record, retries included. */
+  ackBudgetMs: number
 }
 
 export interface AuditPublisher {
@@ -35,8 +32,6 @@ export interface AuditPublisher {
   flush(timeoutMs: number): Promise<Backlog>
 }
 
-/** How long a grant waits for its record by default, retries included. */
-export const grantAckBudgetMs = 400
 const lifecycleAckBudgetMs = 2000
 const queuedAckTimeoutMs = 2000
 const retryPauseMs = 25
@@ -46,13 +41,7 @@ const retryPauseMs = 25
 const denialLimits = { perSecond: 20, waitingMax: 8192, sourcesMax: 4096 } as const
 const verifiedLimits = { perSecond: 1000, waitingMax: 8192, sourcesMax: 1024 } as const
 
-export function createAuditPublisher({
-  sink,
-  origin,
-  clock,
-  observer,
-  ackBudgetMs = grantAckBudgetMs,
-}: AuditPublisherOptions): AuditPublisher {
+export function createAuditPublisher({ sink, origin, clock, observer, ackBudgetMs }: AuditPublisherOptions): AuditPublisher {
   async function attempt(record: AuditRecord, timeoutMs: number): Promise<void> {
     const startedAt = clock.now()
     const seconds = () => (clock.now() - startedAt) / 1000

@@ -3,9 +3,7 @@
  * and no user of the account may update, purge or delete it.
  */
 import { DiscardPolicy, type JetStreamManager, type NatsConnection, NatsError, RetentionPolicy, StorageType, type StreamConfig } from 'nats'
-
-export const AUDIT_STREAMS = { audit: 'WEBAUTHN_AUDIT', denials: 'WEBAUTHN_DENIALS' } as const
-export type AuditStreamName = (typeof AUDIT_STREAMS)[keyof typeof AUDIT_STREAMS]
+import { AUDIT_STREAMS, type AuditStreamName } from '../core/audit-streams.ts'
 
 /** Areas of each stream: the token after `audit.webauthn.`. */
 export const STREAM_AREAS = {
@@ -18,13 +16,6 @@ export interface AuditStreamOptions {
   /** Room of each stream: a full one refuses records, and while WEBAUTHN_AUDIT is full nothing is granted. */
   maxBytes: Readonly<Record<AuditStreamName, number>>
   maxAgeDays: number
-}
-
-/** Fits the AUDIT account of the shipped nats-server.conf. */
-export const DEFAULT_AUDIT_STREAM_OPTIONS: AuditStreamOptions = {
-  replicas: 1,
-  maxBytes: { [AUDIT_STREAMS.audit]: 7 * 1024 ** 3, [AUDIT_STREAMS.denials]: 2 * 1024 ** 3 },
-  maxAgeDays: 400,
 }
 
 /** A setting of a live stream that keeps records less safe than wanted. */

@@ -3,8 +3,9 @@
  * consumer, so an auditor needs no right beyond reading.
  */
 import { type JetStreamManager, type NatsConnection, NatsError, type StoredMsg } from 'nats'
+import { AUDIT_STREAMS, type AuditStreamName } from '../core/audit-streams.ts'
 import { pause, systemClock } from './clock.ts'
-import { AUDIT_STREAMS, type AuditStreamName, STREAM_AREAS } from './stream.ts'
+import { STREAM_AREAS } from './stream.ts'
 
 export interface TailOptions {
   /** What follows `audit.webauthn.` in the subject, with NATS wildcards: `>`, `connection.denied.>`, `*.denied.>`. */

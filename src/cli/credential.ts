@@ -1,7 +1,8 @@
 /** `credential list|show|revoke|release`: enrolled devices. */
-import { type CredentialId, type Handle, parseCredentialId, parseHandle } from '../core/identifiers.ts'
+import { type CredentialId, parseCredentialId } from '../core/identifiers.ts'
 import { CREDENTIAL_STATES } from '../nats/credential-store.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, instant, list } from './admin-command.ts'
+import { HANDLE_OPTION, handleOption, stateOption } from './arguments.ts'
 import { type Command, type CommandInput, UsageError } from './command.ts'
 
 function idOf(input: CommandInput): CredentialId {
@@ -9,24 +10,6 @@ function idOf(input: CommandInput): CredentialId {
   if (id === null) throw new UsageError('a credential id is unpadded base64url, as `credential list` prints it')
   return id
 }
-
-/** The handle given with --handle, or null. */
-export function handleOption(input: CommandInput): Handle | null {
-  const text = input.text('handle')
-  const handle = text === undefined ? null : parseHandle(text)
-  if (text !== undefined && handle === null) throw new UsageError('a handle is 1 to 64 of a-z 0-9 _ -')
-  return handle
-}
-
-/** The one of `states` given with --state, or null. */
-export function stateOption<State extends string>(input: CommandInput, states: readonly State[]): State | null {
-  const text = input.text('state')
-  const state = states.find((known) => known === text) ?? null
-  if (text !== undefined && state === null) throw new UsageError(`--state is one of ${states.join(', ')}`)
-  return state
-}
-
-export const HANDLE_OPTION = { handle: { type: 'string', value: 'HANDLE', help: 'Only those of one identity.' } } as const
 
 const listCredentials: Command = {
   name: 'credential list',

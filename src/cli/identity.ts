@@ -1,27 +1,8 @@
 /** `identity list|show|roles|disable|enable`: people and machines, whatever devices they have. */
-import { type Handle, parseHandle, parseRoleName, type RoleName } from '../core/identifiers.ts'
+
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, list } from './admin-command.ts'
-import { type Command, type CommandInput, type OptionSpec, UsageError } from './command.ts'
-
-/** The handle among the arguments. */
-export function handleOf(input: CommandInput): Handle {
-  const handle = parseHandle(input.positionals[0])
-  if (handle === null) throw new UsageError('a name is 1 to 64 of a-z 0-9 _ -')
-  return handle
-}
-
-/** Roles given with --role. */
-export function rolesOf(input: CommandInput): RoleName[] {
-  return input.texts('role').map((text) => {
-    const role = parseRoleName(text)
-    if (role === null) throw new UsageError('a role is 1 to 64 of A-Z a-z 0-9 _ -')
-    return role
-  })
-}
-
-export const ROLE_OPTION = {
-  role: { type: 'string', multiple: true, value: 'ROLE', help: 'A role of the policy; give it again for more.' },
-} as const satisfies Record<string, OptionSpec>
+import { handleOf, ROLE_OPTION, rolesOf } from './arguments.ts'
+import type { Command } from './command.ts'
 
 const listIdentities: Command = {
   name: 'identity list',

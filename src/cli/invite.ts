@@ -3,9 +3,9 @@ import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { parseDuration } from '../config-units.ts'
 import type { Invitation } from '../nats/admin-protocol.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, instant, list } from './admin-command.ts'
+import { handleOf, ROLE_OPTION, rolesOf } from './arguments.ts'
 import { type Command, type CommandInput, type CommandIo, UsageError } from './command.ts'
 import type { ExitCode } from './exit-codes.ts'
-import { handleOf, ROLE_OPTION, rolesOf } from './identity.ts'
 
 const invite: Command = {
   name: 'invite',

@@ -3,9 +3,9 @@ import { isIP } from 'node:net'
 import type { Config } from '../config.ts'
 import type { HypotheticalConnection } from '../core/hypothetical-connection.ts'
 import { type AccountName, type Handle, parseAccountName, parseHandle } from '../core/identifiers.ts'
+import { ROLE_OPTION, rolesOf } from './arguments.ts'
 import { CONFIG_OPTION, type Command, type CommandInput, type CommandIo, JSON_OPTION, type OptionSpec, UsageError } from './command.ts'
 import { configPath, loadConfigIfAny } from './config-file.ts'
-import { ROLE_OPTION, rolesOf } from './identity.ts'
 import { type PolicyCommand, policyDiff, policyExplain, policyLint, policyTest } from './policy-verbs.ts'
 
 const POLICY_OPTIONS = {

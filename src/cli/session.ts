@@ -1,8 +1,8 @@
 /** `session list|show|revoke`: endorsed session nkeys. */
 import { parseUserNkey, type UserNkey } from '../core/identifiers.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, instant, list } from './admin-command.ts'
+import { HANDLE_OPTION, handleOption, stateOption } from './arguments.ts'
 import { type Command, type CommandInput, UsageError } from './command.ts'
-import { HANDLE_OPTION, handleOption, stateOption } from './credential.ts'
 
 const STATES = ['pending', 'active', 'expired', 'revoked'] as const
 

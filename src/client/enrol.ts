@@ -102,9 +102,9 @@ async function request(url: string, body: object, options: EnrolOptions): Promis
       signal: AbortSignal.timeout(options.timeoutMs ?? requestMsDefault),
     })
     bytes = await readAtMost(response, responseBytesMax)
-  } catch {
-    // The cause is dropped: what fetch and its agents put into their errors is not ours to vouch for.
-    throw failed('no answer from the verifier, or a redirect')
+  } catch (cause) {
+    // Only its code: what fetch and its agents put into the text of their errors is not ours to vouch for.
+    throw failed(`no answer from the verifier, or a redirect${codeOf(cause)}`)
   }
   const text = bytes === null ? null : fromUtf8(bytes)
   const value = text === null ? undefined : parseJson(text)
@@ -113,6 +113,13 @@ async function request(url: string, body: object, options: EnrolOptions): Promis
     return value
   }
   throw new WebAuthnClientError('enrolment_refused', `enrolling: the verifier answered ${response.status} ${refusalCode(value)}`)
+}
+
+/** ` (ECONNREFUSED)` and the like: which of the many ways not to answer it was. */
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,63}$/.test(code) ? ` (${code})` : ''
 }
 
 async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array | null> {

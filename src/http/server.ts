@@ -45,6 +45,7 @@ export type OccasionOf = (request: FastifyRequest) => Occasion
 
 const socketIdleMs = 10_000
 const requestMs = 10_000
+const headersMs = 5_000
 const keepAliveMs = 5_000
 const requestsPerSocketMax = 100
 const connectionsMax = 512
@@ -93,7 +94,8 @@ function bareServer({ tls, trustProxy }: HttpServerOptions): FastifyInstance {
     clientErrorHandler: refuseBytes,
     frameworkErrors: refuseUrl,
   } as const
-  const limits = { maxHeaderSize: headerBytesMax }
+  // Without these, Node looks for slow requests every half minute, and gives their headers a whole one.
+  const limits = { maxHeaderSize: headerBytesMax, headersTimeout: headersMs, connectionsCheckingInterval: 1_000 }
   if (tls === null) return Fastify({ ...settings, http: limits })
   // The types tell HTTPS servers apart; nothing here does.
   return Fastify({ ...settings, https: { ...limits, ...tls, minVersion: 'TLSv1.2' } }) as unknown as FastifyInstance

@@ -1,8 +1,11 @@
 /** A connection to NATS as one of our own nkey users: native signatures, endless reconnects, an inbox of its own. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { type ConnectionOptions, connect, Events, type NatsConnection, type TlsOptions } from 'nats'
 import { ed25519PrivateKey, ed25519RawPublic, ed25519Sign } from '../core/ed25519.ts'
 import { base64url, utf8 } from '../core/encoding.ts'
 import { decodeSeed, encodePublicNkey } from '../core/nkey.ts'
+import { canonicalServerUrl, serverUrlParts } from '../core/server-address.ts'
 
 /** What happens to a connection. `failed`: the server refused something, such as a subject outside the user's permissions. */
 export type LinkEvent = { kind: 'connected' | 'disconnected' } | { kind: 'failed'; cause: unknown } | { kind: 'closed'; cause: unknown }
@@ -82,7 +85,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
 }
 
 async function connectWith(options: LinkOptions): Promise<NatsConnection> {
-  const { name, servers, seed, inboxPrefix, tls, waitForServer } = options
+  const { name, servers, seed, inboxPrefix, tls, waitForServer, onEvent } = options
   const wantsTls = tls !== null || servers.some((server) => server.startsWith('tls://'))
   const settings: ConnectionOptions = {
     name,
@@ -92,20 +95,43 @@ async function connectWith(options: LinkOptions): Promise<NatsConnection> {
     timeout: connectTimeoutMs,
     maxReconnectAttempts: -1,
     reconnectTimeWait: reconnectWaitMs,
-    waitOnFirstConnect: waitForServer,
     // After two refusals in a row nats.js would give up for good; a reload of nats-server can cause as many.
     ignoreAuthErrorAbort: waitForServer,
     pingInterval: pingIntervalMs,
     maxPingOut: pingsOutMax,
     // Otherwise nats.js captures two stacks for every request, in case it fails; what we throw has its own.
     noAsyncTraces: true,
-    ...(wantsTls ? { tls: tls ?? {} } : {}),
+    ...(wantsTls ? { tls: verified(tls ?? {}, servers) } : {}),
   }
-  try {
-    return await connect(settings)
-  } catch (cause) {
-    throw new Error(`connecting ${name} to nats-server`, { cause })
+  let told = ''
+  // The waiting is done here: nats.js would wait in silence, and an operator would never learn what for.
+  for (;;) {
+    try {
+      return await connect(settings)
+    } catch (cause) {
+      if (!waitForServer) throw new Error(`connecting ${name} to nats-server`, { cause })
+      const why = String(cause)
+      if (why !== told) onEvent({ kind: 'failed', cause })
+      told = why
+      await delay(reconnectWaitMs)
+    }
   }
+}
+
+/** nats.js compares the certificate of a server that is named by its IP address with `localhost`; this compares the address. */
+function verified(tls: TlsOptions, servers: readonly string[]): TlsOptions {
+  const hosts = servers.flatMap((server) => {
+    const url = canonicalServerUrl(server)
+    return url === null ? [] : [serverUrlParts(url).host.replace(/^\[|\]$/g, '')]
+  })
+  const identity = {
+    checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+      const names = host === 'localhost' ? hosts : [host]
+      const errors = names.map((name) => checkServerIdentity(name, certificate))
+      return errors.includes(undefined) ? undefined : (errors[0] ?? checkServerIdentity(host, certificate))
+    },
+  }
+  return { ...tls, ...identity }
 }
 
 /** Signs the server's nonce natively: nkeys.js would block the process for 10 ms at each reconnect. */

@@ -1,13 +1,10 @@
 /** The metrics that the verifier's parts count in, and the calls they count with. Label children are made once. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { LIFECYCLE, type LifecycleEvent, type VerdictEvent } from '../core/audit-event.ts'
+import { AUDIT_STREAMS, type AuditStreamName, PUBLISH_OUTCOMES, type PublishOutcome } from '../core/audit-streams.ts'
 import { type Outcome, STAGES, type Stage, VERDICTS } from '../core/denial.ts'
 
-const AUDIT_STREAMS = ['WEBAUTHN_AUDIT', 'WEBAUTHN_DENIALS'] as const
-const PUBLISH_OUTCOMES = ['stored', 'duplicate', 'failed'] as const
 const METRICS_AUTH_MODES = ['basic', 'bearer', 'mtls'] as const
-export type AuditStream = (typeof AUDIT_STREAMS)[number]
-export type PublishOutcome = (typeof PUBLISH_OUTCOMES)[number]
 export type MetricsAuthMode = (typeof METRICS_AUTH_MODES)[number]
 
 // 0.5 is the objective; 1.5 and 4.5 are the deadlines (exp − iat − 0.5 s) of authorization.timeout 2 and 5; 0.4 is the
@@ -78,7 +75,9 @@ export function auditMetrics(registers: Registry[]) {
     labelNames: ['stream', 'outcome'],
     registers,
   })
-  const recordOf = byLabel(AUDIT_STREAMS, (stream) => byLabel(PUBLISH_OUTCOMES, (outcome) => preset(records, { stream, outcome })))
+  const recordOf = byLabel(Object.values(AUDIT_STREAMS), (stream) =>
+    byLabel(PUBLISH_OUTCOMES, (outcome) => preset(records, { stream, outcome })),
+  )
   const publishes = new Histogram({
     name: 'nats_webauthn_audit_publish_duration_seconds',
     help: 'Time from publishing an audit record to its acknowledgement.',
@@ -91,7 +90,7 @@ export function auditMetrics(registers: Registry[]) {
     registers,
   })
   return {
-    auditPublished(stream: AuditStream, outcome: PublishOutcome, seconds: number): void {
+    auditPublished(stream: AuditStreamName, outcome: PublishOutcome, seconds: number): void {
       recordOf[stream][outcome].inc()
       if (outcome !== 'failed') publishes.observe(seconds)
     },

@@ -1,7 +1,7 @@
 /** States as they are at the scrape: a count that is kept can drift, the truth cannot. */
 import { Gauge, type Registry } from 'prom-client'
+import type { AuditStreamName } from '../core/audit-streams.ts'
 import type { CredentialRecord, SessionRecord } from '../core/records.ts'
-import type { AuditStream } from './metric-families.ts'
 
 type NatsAccount = 'AUTH' | 'AUDIT' | 'SYS'
 
@@ -12,7 +12,7 @@ export interface MetricSources {
   credentials(): CountsByState<CredentialRecord['state']>
   sessions(): CountsByState<SessionRecord['state']>
   /** Records that wait, by stream. */
-  auditQueue(): Record<AuditStream, number>
+  auditQueue(): Record<AuditStreamName, number>
   natsConnected(): Record<NatsAccount, boolean>
 }
 type CountsByState<State extends string> = Record<State, number> | Promise<Record<State, number>>

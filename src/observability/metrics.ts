@@ -4,17 +4,9 @@
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
+import type { AuditStreamName, PublishOutcome } from '../core/audit-streams.ts'
 import type { Stage } from '../core/denial.ts'
-import {
-  type AuditStream,
-  accessMetrics,
-  auditMetrics,
-  lifecycleMetrics,
-  type MetricsAuthMode,
-  type PublishOutcome,
-  policyMetrics,
-  verdictMetrics,
-} from './metric-families.ts'
+import { accessMetrics, auditMetrics, lifecycleMetrics, type MetricsAuthMode, policyMetrics, verdictMetrics } from './metric-families.ts'
 import { type MetricSources, registerSources } from './metric-sources.ts'
 
 export type { MetricSources, MetricsAuthMode }
@@ -31,7 +23,7 @@ export interface Metrics {
   stage(stage: Stage, seconds: number): void
   /** A request that was dropped unanswered because its deadline had passed. */
   shed(): void
-  auditPublished(stream: AuditStream, outcome: PublishOutcome, seconds: number): void
+  auditPublished(stream: AuditStreamName, outcome: PublishOutcome, seconds: number): void
   auditCoalesced(verdicts: number): void
   policyLoaded(policy: { hash: string; at: Date }): void
   policyRejected(): void

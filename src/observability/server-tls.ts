@@ -1,7 +1,7 @@
 /** Certificate, key and client CA of the operations listener, read again when their files change. */
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { OperationsConfigError } from './secret-file.ts'
+import { OperationsConfigError, readSecretFile } from './secret-file.ts'
 
 export interface TlsFiles {
   certFile: string
@@ -46,8 +46,7 @@ export async function serverTls(files: TlsFiles, clientCaFile: string | null): P
 }
 
 async function load({ certFile, keyFile }: TlsFiles, clientCaFile: string | null): Promise<Material> {
-  if (((await stat(keyFile)).mode & 0o077) !== 0) throw new Error(`${keyFile} is readable by others: its mode must be 0600 or 0400`)
-  const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')])
+  const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readSecretFile(keyFile)])
   const ca = clientCaFile === null ? {} : { ca: await readFile(clientCaFile, 'utf8') }
   const material = { cert, key, ...ca, minVersion: 'TLSv1.2' as const }
   // Throws unless the three can be parsed and the key is the certificate's.

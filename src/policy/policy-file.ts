@@ -12,6 +12,8 @@ const fileBytesMax = 256 * 1024
 const settleMs = 50
 // Something else in its directory, such as a log, may never stop: the file is read nevertheless.
 const settleMsMax = 1_000
+// A policy that could not be taken over is as good as before; nothing about its file will change to say so.
+const takeOverAgainMs = 1_000
 
 /** Why a file was not taken: its issues, or the error of reading it. */
 export type PolicyRefusal = { kind: 'invalid'; issues: PolicyIssue[] } | { kind: 'unreadable'; error: Error }
@@ -24,8 +26,8 @@ export type ReloadOutcome =
 export interface PolicyFileOptions extends PolicyOptions {
   path: string
   /**
-   * Awaited before `policy` becomes current, so that its record can be durable first. If it throws, `previous` stays
-   * and onRefused is told. Not called for the initial load.
+   * Awaited before `policy` becomes current, so that its record can be durable first. If it throws, `previous` stays,
+   * onRefused is told, and soon it is tried again. Not called for the initial load.
    */
   onChange(policy: Policy, previous: Policy): void | Promise<void>
   /** The policy in force has stayed the same, and why. Called once for each distinct bad content. */
@@ -64,6 +66,7 @@ export async function watchPolicyFile(options: PolicyFileOptions): Promise<Polic
   // What was last refused is reported once, not at every event of its directory.
   let refusedDigest: string | null = null
   let closed = false
+  let again: NodeJS.Timeout | null = null
 
   const refuse = (refusal: PolicyRefusal, digest: string): ReloadOutcome => {
     if (digest !== refusedDigest) options.onRefused(refusal)
@@ -71,22 +74,25 @@ export async function watchPolicyFile(options: PolicyFileOptions): Promise<Polic
     return { outcome: 'refused', refusal }
   }
   const reloadNow = async (): Promise<ReloadOutcome> => {
+    if (again !== null) clearTimeout(again)
     const loaded = await load(path, options)
     if (loaded.kind !== 'parsed') return refuse(loaded, loaded.digest)
-    const mended = refusedDigest !== null
-    refusedDigest = null
     if (closed || loaded.parsed.policy.hash === current.policy.hash) {
+      const mended = refusedDigest !== null
+      refusedDigest = null
       if (mended) options.onMended(current.policy)
       return { outcome: 'unchanged' }
     }
     try {
       await options.onChange(loaded.parsed.policy, current.policy)
     } catch (cause) {
+      if (!closed) again = setTimeout(reloadSoon, takeOverAgainMs).unref()
       return refuse(
         { kind: 'unreadable', error: new Error('taking over the policy', { cause }) },
         `not taken over: ${loaded.parsed.policy.hash}`,
       )
     }
+    refusedDigest = null
     current = loaded.parsed
     return { outcome: 'loaded', policy: current.policy }
   }
@@ -97,8 +103,9 @@ export async function watchPolicyFile(options: PolicyFileOptions): Promise<Polic
     queue = next.catch(() => undefined)
     return next
   }
+  const reloadSoon = () => void reload().catch((error: unknown) => options.onRefused({ kind: 'unreadable', error: asError(error) }))
   const stopWatching = watchDirectory(path, {
-    changed: () => void reload().catch((error: unknown) => options.onRefused({ kind: 'unreadable', error: asError(error) })),
+    changed: reloadSoon,
     failed: (error) => options.onRefused({ kind: 'unreadable', error: new Error('watching the policy', { cause: error }) }),
   })
   return {
@@ -107,6 +114,7 @@ export async function watchPolicyFile(options: PolicyFileOptions): Promise<Polic
     reload,
     close: () => {
       closed = true
+      if (again !== null) clearTimeout(again)
       stopWatching()
     },
   }

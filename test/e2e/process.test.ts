@@ -1,6 +1,8 @@
 /** The verifier as operators run it: signals, logs, and what must never be in them. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
 import { connect, type NatsConnection } from 'nats'
@@ -34,6 +36,34 @@ async function readTrail(auditor: NatsConnection): Promise<Trail[]> {
     trail.push({ subject, text: body, count: count ?? 1, clientId: unmapped?.nats?.client_id })
   }
   return trail
+}
+
+/** A way to nats-server that can be cut, and then accepts without a word. */
+async function startBetween(natsPort: number) {
+  const sockets = new Set<Socket>()
+  let silent = false
+  const server: Server = createServer((client) => {
+    sockets.add(client.on('error', () => {}))
+    if (silent) return
+    const upstream = new Socket().on('error', () => {}).connect(natsPort, '127.0.0.1')
+    client.pipe(upstream).pipe(client)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    /** Resolves when so many are connected again. */
+    fallSilent(connections: number) {
+      silent = true
+      for (const socket of sockets) socket.destroy()
+      return new Promise<void>((resolve) => {
+        server.on('connection', () => --connections === 0 && resolve())
+      })
+    },
+    stop() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
 }
 
 describe('the verifier process', () => {
@@ -139,6 +169,19 @@ describe('the verifier process', () => {
     }
     const seedText = readFileSync(join(files.dir, 'keys', 'issuer.seed'), 'utf8').trim()
     assert.ok(secrets.has(seedText))
+  })
+
+  test('SIGTERM while nats-server accepts connections and says nothing: ends by itself', { timeout: 30_000 }, async (t) => {
+    files = await startProductFiles({ policy: POLICY, logLevel: 'info' })
+    const { deployment, configFile, operationsUrl } = files
+    const between = await startBetween(deployment.server.port)
+    t.after(between.stop)
+    const config = readFileSync(configFile, 'utf8').replace(/servers: .*/, `servers: ["127.0.0.1:${between.port}"]`)
+    writeFileSync(configFile, config)
+    verifier = await startVerifierProcess(configFile, operationsUrl)
+    await between.fallSilent(3)
+    assert.equal(await verifier.stop(), 0)
+    assert.match(verifier.output(), /"msg":"stopped"/)
   })
 
   test('a second signal ends it at once', async () => {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AckPolicy, DiscardPolicy, headers, NatsError } from 'nats'
-import { DEFAULT_AUDIT_STREAM_OPTIONS, ensureStreams, inspectStreams, wantedStreams } from '../../src/audit/stream.ts'
+import { ensureStreams, inspectStreams, wantedStreams } from '../../src/audit/stream.ts'
+import { readConfig } from '../../src/config.ts'
 import { AuditUnavailable } from '../../src/core/ports.ts'
+import { auditStreamOptions } from '../../src/verifier-parts.ts'
 import { verdictEvent } from '../support/audit-events.ts'
 import { options, withTrail } from '../support/audit-trail.ts'
+import { makeConfigDir } from '../support/config-dir.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
 
 const nameInUse = 10058
@@ -53,9 +56,14 @@ for (const line of NATS_LINES) {
         assert.deepEqual(await Promise.all([ensureStreams(verifier, options), ensureStreams(verifier, options)]), [[], []])
       }))
 
-    test('the default settings fit the shipped account', () =>
+    test('the settings that init writes fit the account that it writes', () =>
       withTrail(line, async ({ verifier }) => {
-        assert.deepEqual(await ensureStreams(verifier, DEFAULT_AUDIT_STREAM_OPTIONS), [])
+        const dir = makeConfigDir()
+        try {
+          assert.deepEqual(await ensureStreams(verifier, auditStreamOptions(readConfig(dir.file))), [])
+        } finally {
+          dir.remove()
+        }
       }))
 
     test('a weaker stream is reported, setting by setting, and not touched', () =>

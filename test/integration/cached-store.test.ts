@@ -11,19 +11,20 @@ import { linkTo, until } from '../support/links.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
 import { identityRecord } from '../support/records.ts'
 
+const settings = {
+  name: 'webauthn_identities',
+  description: '',
+  replicas: 1,
+  bytesMax: 1_000_000,
+  ageSecondsMax: 0,
+  whenFull: 'refuse',
+} as const
+
 for (const line of NATS_LINES) {
   describe(`cached store on nats-server ${line}`, () => {
     test('stays within its bound, is right about what it dropped, and says that it is not complete', async () => {
       const deployment = await startDeployment({ line })
       const link = await linkTo(deployment, 'verifierAuth')
-      const settings = {
-        name: 'webauthn_identities',
-        description: '',
-        replicas: 1,
-        bytesMax: 1_000_000,
-        ageSecondsMax: 0,
-        whenFull: 'refuse',
-      } as const
       const { bucket } = await openBucket(link, settings)
       const open = (entriesMax: number) =>
         new CachedStore({ bucket, schema: identitySchema, keys: '*', keyOf: ({ handle }) => handle, entriesMax, onReport: () => {} })
@@ -55,14 +56,6 @@ for (const line of NATS_LINES) {
     test('asks once about an unknown key, however many want to know, and once a second at most', async () => {
       const deployment = await startDeployment({ line })
       const link = await linkTo(deployment, 'verifierAuth')
-      const settings = {
-        name: 'webauthn_identities',
-        description: '',
-        replicas: 1,
-        bytesMax: 1_000_000,
-        ageSecondsMax: 0,
-        whenFull: 'refuse',
-      } as const
       const { bucket } = await openBucket(link, settings)
       let reads = 0
       const counting: KvBucket = {

@@ -6,6 +6,7 @@ import { type LinkEvent, openLink } from '../../src/nats/connection.ts'
 import { startDeployment } from '../support/deployment.ts'
 import { linkTo, until } from '../support/links.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
+import { testCa } from '../support/test-certificates.ts'
 
 const newSeed = () => new TextDecoder().decode(createUser().getSeed())
 
@@ -55,6 +56,50 @@ describe('connections', () => {
         } finally {
           await deployment.stop()
         }
+      })
+
+      test('hold a server that is named by its address to a certificate for that address', async () => {
+        const ca = await testCa('nats-webauthn test')
+        const connectTo = async (names: { dns?: string[]; ip?: string[] }) => {
+          const { cert, key } = await ca.issue({ name: 'nats', ...names })
+          const deployment = await startDeployment({
+            line,
+            edit: (config) => `tls { cert_file: "$DIR/cert.pem", key_file: "$DIR/key.pem" }\n${config}`,
+            files: { 'cert.pem': cert, 'key.pem': key },
+          })
+          const { port } = deployment.server
+          const seed = deployment.seeds.verifierAuth
+          try {
+            const link = await openLink(options(port, { servers: [`tls://127.0.0.1:${port}`], seed, tls: { ca: ca.cert } }))
+            await link.drain()
+          } finally {
+            await deployment.stop()
+          }
+        }
+        await connectTo({ ip: ['127.0.0.1'] })
+        await assert.rejects(connectTo({ dns: ['localhost'] }))
+      })
+
+      test('that wait tell once what they wait for', async () => {
+        const deployment = await startDeployment({ line })
+        const { port } = deployment.server
+        await deployment.server.kill()
+        const events: LinkEvent['kind'][] = []
+        let tell = () => {}
+        const told = new Promise<void>((resolve) => {
+          tell = resolve
+        })
+        const onEvent = ({ kind }: LinkEvent) => {
+          events.push(kind)
+          tell()
+        }
+        const waiting = openLink(options(port, { seed: deployment.seeds.verifierAuth, waitForServer: true, onEvent }))
+        await told
+        const restarted = await deployment.server.restart()
+        const link = await waiting
+        assert.deepEqual(events, ['failed', 'connected'])
+        await link.drain()
+        await restarted.stop()
       })
 
       test('tell of every loss and return, and come back without end', async () => {

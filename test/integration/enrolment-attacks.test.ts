@@ -4,9 +4,12 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { ticketId } from '../../src/core/enrolment.ts'
 import {
   type Answer,
+  activeIn,
   type EnrolmentService,
   type MachineChange,
   machine,
+  recordedRefusal,
+  refuses,
   roles,
   startEnrolmentService,
   verdictOf,
@@ -19,22 +22,6 @@ beforeEach(async () => {
   service = await startEnrolmentService()
 })
 afterEach(() => service.stop())
-
-const active = () =>
-  [...service.credentials.all().values()].filter(({ record }) => record.state === 'active').map(({ record }) => record.id)
-
-/** The last refusal on record: `reason/check`. Refusals are recorded without waiting. */
-async function recordedRefusal(): Promise<string> {
-  await service.stop()
-  const event = service.lifecycle.events.findLast(({ outcome }) => outcome === 'refused')
-  return [event?.reason, event?.facts['check']].filter((part) => part !== undefined).join('/')
-}
-
-async function refuses(change: MachineChange, verdict: string, recorded?: string): Promise<void> {
-  assert.equal(verdictOf(await machine(service, service.invite(), change).enrol()), verdict)
-  assert.deepEqual(active(), [])
-  if (recorded !== undefined) assert.equal(await recordedRefusal(), recorded)
-}
 
 describe('a ticket', () => {
   const bad: Record<string, { text: () => string; recorded: string }> = {
@@ -74,19 +61,19 @@ describe('a ticket', () => {
     const registered = await orders.register(begun)
     service.tickets.put(stored.id, { ...stored, expiresAt: service.clock.now })
     assert.equal(verdictOf(await orders.activate(registered)), '403 ticket_invalid')
-    assert.deepEqual(active(), [])
+    assert.deepEqual(activeIn(service), [])
   })
 
   test('of a person enrols nobody here', async () => {
     assert.equal(verdictOf(await machine(service, service.invite({ class: 'person' })).enrol()), '403 person_enrolment_unavailable')
-    assert.equal(await recordedRefusal(), 'person_enrolment_unavailable')
+    assert.equal(await recordedRefusal(service), 'person_enrolment_unavailable')
   })
 
   test('is good for one enrolment', async () => {
     const ticket = service.invite()
     assert.equal(verdictOf(await machine(service, ticket).enrol()), '200')
     assert.equal(verdictOf(await machine(service, ticket).enrol()), '403 ticket_invalid')
-    assert.equal(active().length, 1)
+    assert.equal(activeIn(service).length, 1)
   })
 
   test('is good for one of many enrolments that were begun with it', async () => {
@@ -95,7 +82,7 @@ describe('a ticket', () => {
     const [one, two] = [await first.register(await first.begin()), await second.register(await second.begin())]
     assert.equal(verdictOf(await second.activate(two)), '200')
     assert.equal(verdictOf(await first.activate(one)), '403 ticket_invalid')
-    assert.deepEqual(active(), [second.credentialId])
+    assert.deepEqual(activeIn(service), [second.credentialId])
   })
 
   test('is good for exactly one of two at the same moment, sixty times', async () => {
@@ -107,7 +94,7 @@ describe('a ticket', () => {
       assert.deepEqual(answers.map(verdictOf).sort(), ['200', '403 ticket_invalid'])
       const winner = rivals[answers.findIndex(({ status }) => status === 200)]
       assert.deepEqual(
-        active().filter((id) => rivals.some(({ credentialId }) => credentialId === id)),
+        activeIn(service).filter((id) => rivals.some(({ credentialId }) => credentialId === id)),
         [winner?.credentialId],
       )
     }
@@ -123,22 +110,22 @@ test('a ticket begins ten registrations and no more, at the same moment or one a
   assert.equal(verdictOf(await machine(service, ticket).begin()), '429 rate_limited')
   assert.equal(verdictOf(await machine(service, service.invite()).begin()), '200')
   assert.equal(new Set(begun.map(({ body }) => body.ceremony)).size, 11)
-  assert.equal(await recordedRefusal(), 'rate_limited/ticket')
+  assert.equal(await recordedRefusal(service), 'rate_limited/ticket')
 })
 
 describe('a ceremony', () => {
   test('that was never begun is refused', () =>
-    refuses({ ceremonies: { register: b64u(randomBytes(16)) } }, '409 ceremony_invalid', 'ceremony_invalid/unknown'))
+    refuses(service, { ceremonies: { register: b64u(randomBytes(16)) } }, '409 ceremony_invalid', 'ceremony_invalid/unknown'))
 
   test('of another ticket is refused', async () => {
     const other = await machine(service, service.invite()).begin()
-    await refuses({ ceremonies: { register: other.body.ceremony } }, '409 ceremony_invalid', 'ceremony_invalid/ticket')
+    await refuses(service, { ceremonies: { register: other.body.ceremony } }, '409 ceremony_invalid', 'ceremony_invalid/ticket')
   })
 
   test('of another ticket is refused with possession proven as well', async () => {
     const other = machine(service, service.invite())
     const registered = await other.register(await other.begin())
-    await refuses({ ceremonies: { activate: registered.body.ceremony } }, '409 ceremony_invalid', 'ceremony_invalid/ticket')
+    await refuses(service, { ceremonies: { activate: registered.body.ceremony } }, '409 ceremony_invalid', 'ceremony_invalid/ticket')
   })
 
   test('of another purpose is refused', async () => {
@@ -152,8 +139,8 @@ describe('a ceremony', () => {
     )
     const swapped = { ...registered, body: { ...registered.body, ceremony: spare.body.ceremony } }
     assert.equal(verdictOf(await orders.activate(swapped)), '409 ceremony_invalid')
-    assert.equal(await recordedRefusal(), 'ceremony_invalid/purpose')
-    assert.deepEqual(active(), [])
+    assert.equal(await recordedRefusal(service), 'ceremony_invalid/purpose')
+    assert.deepEqual(activeIn(service), [])
   })
 
   test('serves once, whatever came of it', async () => {
@@ -164,7 +151,7 @@ describe('a ceremony', () => {
       '422 registration_invalid/flags_mismatch',
     )
     assert.equal(verdictOf(await machine(service, ticket).register(begun)), '409 ceremony_invalid')
-    assert.equal(await recordedRefusal(), 'ceremony_invalid/used')
+    assert.equal(await recordedRefusal(service), 'ceremony_invalid/used')
   })
 
   test('serves one of two that found it at the same moment', async () => {
@@ -195,7 +182,7 @@ describe('a ceremony', () => {
     const again = await orders.register(await orders.begin())
     service.clock.now += 300_000
     assert.equal(verdictOf(await orders.activate(again)), '409 ceremony_invalid')
-    assert.equal(await recordedRefusal(), 'ceremony_invalid/expired')
+    assert.equal(await recordedRefusal(service), 'ceremony_invalid/expired')
   })
 })
 

@@ -11,6 +11,8 @@ import {
   type MachineChange,
   machine,
   machineRules,
+  recordedRefusal,
+  refuses,
   startEnrolmentService,
   subjectOf,
   verdictOf,
@@ -23,22 +25,6 @@ beforeEach(async () => {
   service = await startEnrolmentService()
 })
 afterEach(() => service.stop())
-
-const active = () =>
-  [...service.credentials.all().values()].filter(({ record }) => record.state === 'active').map(({ record }) => record.id)
-
-/** The last refusal on record: `reason/check`. Refusals are recorded without waiting. */
-async function recordedRefusal(): Promise<string> {
-  await service.stop()
-  const event = service.lifecycle.events.findLast(({ outcome }) => outcome === 'refused')
-  return [event?.reason, event?.facts['check']].filter((part) => part !== undefined).join('/')
-}
-
-async function refuses(change: MachineChange, verdict: string, recorded?: string): Promise<void> {
-  assert.equal(verdictOf(await machine(service, service.invite(), change).enrol()), verdict)
-  assert.deepEqual(active(), [])
-  if (recorded !== undefined) assert.equal(await recordedRefusal(), recorded)
-}
 
 describe('a registration', () => {
   test('that answers the possession challenge is refused', async () => {
@@ -70,21 +56,22 @@ describe('a registration', () => {
   }
   test('that claims a user is refused', () =>
     refuses(
+      service,
       { registration: { flags: MACHINE_FLAGS | FLAGS.UP } },
       '422 registration_invalid/flags_mismatch',
       'registration_invalid/flags_mismatch',
     ))
   test('from a web page is refused', () =>
-    refuses({ registration: { origin: 'https://machines.nats.test' } }, '422 registration_invalid/origin_mismatch'))
+    refuses(service, { registration: { origin: 'https://machines.nats.test' } }, '422 registration_invalid/origin_mismatch'))
   test('for another relying party is refused', () =>
-    refuses({ registration: { rpId: 'nats.test' } }, '422 registration_invalid/rp_id_mismatch'))
+    refuses(service, { registration: { rpId: 'nats.test' } }, '422 registration_invalid/rp_id_mismatch'))
   test('without attestation is refused', () =>
-    refuses({ registration: { fmt: 'none', statement: () => new Map() } }, '422 registration_invalid/attestation_refused'))
+    refuses(service, { registration: { fmt: 'none', statement: () => new Map() } }, '422 registration_invalid/attestation_refused'))
   test('with an algorithm that is not allowed is refused', async () => {
     await service.stop()
     const rules = { ...machineRules(), algorithms: [-8] }
     service = await startEnrolmentService({ rules })
-    await refuses({}, '422 registration_invalid/algorithm_refused')
+    await refuses(service, {}, '422 registration_invalid/algorithm_refused')
   })
 
   test('of a credential id that the same machine has is refused, whatever became of that one', async () => {
@@ -107,7 +94,7 @@ describe('a registration', () => {
     })
     assert.equal(verdictOf(await billing.enrol()), '409 credential_taken')
     assert.equal(service.identities.records.get('billing'), undefined)
-    assert.equal(await recordedRefusal(), 'credential_taken')
+    assert.equal(await recordedRefusal(service), 'credential_taken')
   })
   test('of one credential id by two machines at the same moment succeeds once', async () => {
     const credentialId = b64u(randomBytes(32))
@@ -136,7 +123,7 @@ describe('the proof of possession', () => {
   }
   for (const [name, [assertion, check]] of Object.entries(invalid)) {
     test(`${name} is refused`, () =>
-      refuses({ assertion: assertion ?? {} }, `422 possession_invalid/${check}`, `possession_invalid/${check}`))
+      refuses(service, { assertion: assertion ?? {} }, `422 possession_invalid/${check}`, `possession_invalid/${check}`))
   }
 
   test('with the challenge of the registration is refused', async () => {
@@ -162,7 +149,7 @@ describe('the proof of possession', () => {
   })
 
   test('of a counter that stands still is refused', () =>
-    refuses({ registration: { signCount: 5 }, assertion: { signCount: 5 } }, '422 possession_invalid/sign_count_race'))
+    refuses(service, { registration: { signCount: 5 }, assertion: { signCount: 5 } }, '422 possession_invalid/sign_count_race'))
 
   test('keeps the counter of a key that has one', async () => {
     const orders = machine(service, service.invite(), { registration: { signCount: 5 }, assertion: { signCount: 6 } })
@@ -177,7 +164,7 @@ describe('the proof of possession', () => {
     assert.ok(pending)
     service.credentials.put(credentialKey(pending.id), { ...pending, state: 'revoked' })
     assert.equal(verdictOf(await orders.activate(registered)), '422 possession_invalid/credential_not_pending')
-    assert.equal(await recordedRefusal(), 'possession_invalid/credential_not_pending')
+    assert.equal(await recordedRefusal(service), 'possession_invalid/credential_not_pending')
   })
 
   test('leaves the ticket unspent when it is refused', async () => {

@@ -171,7 +171,9 @@ describe('fail closed', () => {
     raw.close()
 
     writeFileSync(join(product.dir, 'policy.yaml'), POLICY.replace('orders-writer', 'nobody-has-this'))
-    await product.record(({ subject }) => subject === 'audit.webauthn.policy.succeeded.loaded')
+    const renewed = await product.record(({ subject }) => subject === 'audit.webauthn.policy.succeeded.loaded')
+    const hashOf = ({ body }: typeof renewed) => (body['unmapped'] as unknown as Record<string, string>)['policy_hash']
+    assert.notEqual(hashOf(renewed), hashOf(loaded))
     const after = await product.raw()
     assert.equal(await after.connect(proof(who, { nonce: after.info.nonce, url: product.url })), VIOLATION)
     assert.equal(await product.verdictOn(after.info.client_id), 'denied.roles_none')

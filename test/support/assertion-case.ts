@@ -8,9 +8,9 @@ import { parseCredentialId } from '../../src/core/identifiers.ts'
 import { DEFAULT_ALGORITHMS } from '../../src/core/rules.ts'
 import { type AssertionInput, b64u, FLAGS, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
 
-export const CHALLENGE = new Uint8Array(createHash('sha256').update('challenge').digest())
+const CHALLENGE = new Uint8Array(createHash('sha256').update('challenge').digest())
 export const PERSON_ORIGIN = 'https://login.example.org'
-export const PERSON_RP_ID = 'example.org'
+const PERSON_RP_ID = 'example.org'
 export const USER_HANDLE = b64u('user-1')
 
 export interface AssertionCase {

@@ -112,7 +112,7 @@ const text =
     return make({ ...valid(), input: { ...valid().input, clientDataText: change(json) } })
   }
 
-export const BENDS: Record<string, Bend> = {
+const BENDS: Record<string, Bend> = {
   nothing: (valid, make) => make(valid()),
   'any flags': (valid, make, { n }) => make({ ...valid(), input: { flags: n & 0xff } }),
   'no UP': (valid, make) => make({ ...valid(), input: { flags: UV | BE } }),

@@ -3,7 +3,7 @@ import { LIFECYCLE, type LifecycleCode, type LifecycleEvent, type Verdict, type 
 import { VERDICTS } from '../../src/core/denial.ts'
 import type { AccountName, CredentialId, Handle, RoleName } from '../../src/core/identifiers.ts'
 
-export const POLICY_HASH = '5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8'
+const POLICY_HASH = '5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8'
 
 let made = 0
 

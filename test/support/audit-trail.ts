@@ -4,15 +4,17 @@ import type { NatsServerLine } from '../../scripts/nats-server.ts'
 import { systemClock } from '../../src/audit/clock.ts'
 import { type AuditPublisher, createAuditPublisher } from '../../src/audit/publisher.ts'
 import { jetStreamSink } from '../../src/audit/record-sink.ts'
-import { DEFAULT_AUDIT_STREAM_OPTIONS } from '../../src/audit/stream.ts'
 import { type TailOptions, type TrailEntry, tailTrail } from '../../src/audit/tail.ts'
 import { type Deployment, startDeployment } from './deployment.ts'
 
 const GiB = 1024 ** 3
 /** Small enough for any disk. */
-export const options = { ...DEFAULT_AUDIT_STREAM_OPTIONS, maxBytes: { WEBAUTHN_AUDIT: GiB, WEBAUTHN_DENIALS: GiB } }
+export const options = { replicas: 1, maxAgeDays: 400, maxBytes: { WEBAUTHN_AUDIT: GiB, WEBAUTHN_DENIALS: GiB } }
 /** Streams that are soon full. */
 export const small = (bytes: number) => ({ ...options, maxBytes: { WEBAUTHN_AUDIT: bytes, WEBAUTHN_DENIALS: bytes } })
+
+/** As long as a verifier waits where its configuration says nothing else. */
+export const ackBudgetMs = 400
 
 export interface Trail {
   deployment: Deployment
@@ -40,6 +42,7 @@ export async function withTrail(line: NatsServerLine, run: (trail: Trail) => Pro
     origin: { source: 'nats-webauthn/test', version: '0.1.0' },
     clock: systemClock,
     observer: { published: () => {}, coalesced: () => {} },
+    ackBudgetMs,
   })
   const read: Trail['read'] = async (filter = '>', changes = {}) => {
     const entries: TrailEntry[] = []

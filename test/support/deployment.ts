@@ -28,7 +28,7 @@ export interface Deployment {
 const shippedConfig = new URL('../../nats-server.conf', import.meta.url)
 
 /** Public keys as the file nats-server.keys.conf. */
-export function keysConf(publicKeys: DeploymentKeys): string {
+function keysConf(publicKeys: DeploymentKeys): string {
   const { verifierAuth, verifierAudit, verifierSys, admin, auditor, issuer, xkey } = publicKeys
   return [
     `VERIFIER_AUTH: "${verifierAuth}"`,

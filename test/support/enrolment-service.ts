@@ -1,4 +1,5 @@
 /** The enrolment server on a real port, over stores in memory, and a client that can do everything wrong. */
+import assert from 'node:assert/strict'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { ticketId, ticketText } from '../../src/core/enrolment.ts'
 import type { EnrolmentWorld } from '../../src/core/enrolment-steps.ts'
@@ -202,4 +203,23 @@ export function machine(service: EnrolmentService, ticket: string, change: Machi
 export function verdictOf(answer: Answer): string {
   const { code, check } = answer.body?.error ?? {}
   return [answer.status, [code, check].filter((part) => part !== undefined).join('/')].filter((part) => part !== '').join(' ')
+}
+
+/** Ids of the credentials that could admit somebody. */
+export function activeIn(service: EnrolmentService): string[] {
+  return [...service.credentials.all().values()].filter(({ record }) => record.state === 'active').map(({ record }) => record.id)
+}
+
+/** The last refusal on record: `reason/check`. Refusals are recorded without waiting, so this stops the service. */
+export async function recordedRefusal(service: EnrolmentService): Promise<string> {
+  await service.stop()
+  const event = service.lifecycle.events.findLast(({ outcome }) => outcome === 'refused')
+  return [event?.reason, event?.facts['check']].filter((part) => part !== undefined).join('/')
+}
+
+/** Asserts what an enrolment with `change` is answered, and that nothing it left behind admits anybody. */
+export async function refuses(service: EnrolmentService, change: MachineChange, verdict: string, recorded?: string): Promise<void> {
+  assert.equal(verdictOf(await machine(service, service.invite(), change).enrol()), verdict)
+  assert.deepEqual(activeIn(service), [])
+  if (recorded !== undefined) assert.equal(await recordedRefusal(service), recorded)
 }

@@ -1,7 +1,7 @@
 /** Metrics of a verifier that is ready and has nothing to do. */
 import { createMetrics, type MetricSources, type Metrics } from '../../src/observability/metrics.ts'
 
-export function idleSources(changes: Partial<MetricSources> = {}): MetricSources {
+function idleSources(changes: Partial<MetricSources> = {}): MetricSources {
   return {
     requestsInFlight: () => 0,
     ready: () => true,

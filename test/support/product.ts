@@ -14,7 +14,7 @@ import { type RawClient, rawClient } from './raw-client.ts'
 import { b64u, type TestAlg, type TestKey, testKey } from './test-authenticator.ts'
 
 export const PERSON = { rpId: 'localhost', origin: 'http://localhost:8181' }
-export const MACHINE_RP = 'machines.nats.test'
+const MACHINE_RP = 'machines.nats.test'
 
 export interface ProductOptions {
   line?: NatsServerLine

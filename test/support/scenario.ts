@@ -9,7 +9,7 @@ import { sha256 } from '../../src/core/sha256.ts'
 import { type RequestInput, requestToken, type TestNkey, testNkey } from './authorization-request.ts'
 import { type AssertionInput, b64u, FLAGS, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
 
-export const PERSON_RP = { rpId: 'nats.example.com', origin: 'https://nats.example.com' }
+const PERSON_RP = { rpId: 'nats.example.com', origin: 'https://nats.example.com' }
 export const MACHINE_RP_ID = 'machines.nats.example.com'
 export const URL_USED = 'tls://nats.example.com:4222'
 export const NOW = Date.parse('2026-01-05T12:00:00Z')
@@ -167,7 +167,7 @@ export function endorsedSession(s: Scenario, change: Partial<SessionRecord> = {}
   } as SessionRecord
 }
 
-export function proofChallenge(s: Scenario): Uint8Array {
+function proofChallenge(s: Scenario): Uint8Array {
   return connectChallenge(sha256, { nonce: s.nonce, url: s.url, nkey: s.nkey, plain: s.plain })
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { verdictMessage } from '../../src/audit/audit-record.ts'
-import { AUDIT_STREAMS, STREAM_AREAS } from '../../src/audit/stream.ts'
+import { STREAM_AREAS } from '../../src/audit/stream.ts'
+import { AUDIT_STREAMS } from '../../src/core/audit-streams.ts'
 import { ALL_LIFECYCLE_CODES, verdictEvent } from '../support/audit-events.ts'
 
 const docs = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8')

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { AuditRecord } from '../../src/audit/audit-record.ts'
-import { createAuditPublisher, grantAckBudgetMs } from '../../src/audit/publisher.ts'
+import { createAuditPublisher } from '../../src/audit/publisher.ts'
 import type { RecordSink } from '../../src/audit/record-sink.ts'
 import { AuditUnavailable } from '../../src/core/ports.ts'
 import { lifecycleEvent, unverifiedDenial, verdictEvent } from '../support/audit-events.ts'
 import { type ManualClock, manualClock, settled } from '../support/manual-clock.ts'
 
+const ackBudgetMs = 400
 const origin = { source: 'nats-webauthn/test', version: '0.1.0' }
 
 /** Streams in memory that deduplicate as JetStream does, and can be made to fail. */
@@ -43,6 +44,7 @@ function startPublisher() {
     sink,
     origin,
     clock,
+    ackBudgetMs,
     observer: {
       published: (stream, outcome) => void seen.push(`${stream} ${outcome}`),
       coalesced: (verdicts) => {
@@ -72,7 +74,7 @@ describe('a record that is waited for', () => {
         () => 'stored',
         (cause) => cause,
       )
-      await clock.advance(grantAckBudgetMs)
+      await clock.advance(ackBudgetMs)
       const cause = await outcome
       assert(cause instanceof AuditUnavailable)
       assert.equal(sink.stored.size, mode === 'ack lost' ? 1 : 0)
@@ -108,7 +110,7 @@ describe('a record that is waited for', () => {
     const { publisher, sink, clock } = startPublisher()
     sink.mode = 'refusing'
     const outcome = publisher.audit.record(grant()).catch((cause: Error) => `${cause.message} ${(cause.cause as Error).message}`)
-    await clock.advance(grantAckBudgetMs)
+    await clock.advance(ackBudgetMs)
     assert.doesNotMatch(String(await outcome), /alice|dGhlIG|192\.0\.2/)
   })
 })

@@ -18,11 +18,3 @@ test('every error code is thrown somewhere', () => {
     .join('\n')
   for (const code of Object.keys(CLIENT_ERROR_CODES)) assert.ok(sources.includes(`'${code}'`), code)
 })
-
-test('the SDK imports nothing but itself, Node and the protocol files of core', () => {
-  for (const name of readdirSync(new URL('../../src/client/', import.meta.url))) {
-    for (const [, from] of read(`src/client/${name}`).matchAll(/from '([^']+)'/g)) {
-      assert.match(from ?? '', /^(node:[a-z/]+|\.\/[a-z-]+\.ts|\.\.\/core\/(encoding|protocol|nkey|server-address)\.ts)$/)
-    }
-  }
-})

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -232,6 +233,10 @@ describe('secret files', () => {
     assert.deepEqual(secretProblems(readConfig(dir.file)), [`${seed}: not the seed of an account (SA…)`])
     unlinkSync(seed)
     assert.deepEqual(secretProblems(readConfig(dir.file)), [`${seed}: cannot be read (ENOENT)`])
+    // Nobody waits for what may never be written into a pipe.
+    execFileSync('mkfifo', ['-m', '600', seed])
+    assert.deepEqual(secretProblems(readConfig(dir.file)), [`${seed}: not a file`])
+    unlinkSync(seed)
     // A link is judged by what it leads to.
     symlinkSync(join(dir.dir, 'nats-server.conf'), seed)
     assert.deepEqual(secretProblems(readConfig(dir.file)), [`${seed}: readable by group or others: chmod 600`])

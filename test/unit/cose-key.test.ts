@@ -58,7 +58,9 @@ describe('a key whose algorithm, type and curve fit is read', () => {
   test('with Ed25519', () => assert.deepEqual(algOf(coseBytes(ed25519)), -8))
   test('with RSA of 2048 and of 4096 bits', () => {
     assert.equal(algOf(coseBytes(rsa)), -257)
-    assert.equal(algOf(coseBytes(rsaMembers(4096))), -257)
+    // Making a real key of this size takes seconds; of a modulus only the size is judged.
+    const modulus = new Uint8Array(512).fill(0xff)
+    assert.equal(algOf(changed(rsa, [[-1, modulus]])), -257)
   })
   test('from the middle of a larger buffer', () => {
     const bytes = coseBytes(p256)

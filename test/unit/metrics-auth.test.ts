@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -120,6 +121,13 @@ describe('mode bearer', () => {
         rmSync(path)
         mkdtempSync(join(dir, 'x'))
         renameSync(mkdtempSync(join(dir, 'y')), path)
+      },
+    ],
+    [
+      'a named pipe',
+      (path: string) => {
+        rmSync(path)
+        execFileSync('mkfifo', ['-m', '600', path])
       },
     ],
   ] as const) {

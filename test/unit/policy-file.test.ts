@@ -146,6 +146,18 @@ describe('the policy file', () => {
     assert.equal((await refusals.next()).kind, 'unreadable')
     assert.deepEqual(roles(file.current()), ['one'])
   })
+  test('takes the new one over once it can be recorded, unasked, and says only once that it could not', async () => {
+    writeFileSync(path, text('one'))
+    let attempts = 0
+    const { file, refusals, changes } = await open(() => {
+      if (++attempts < 3) throw new Error('recording')
+    })
+    writeFileSync(path, text('two'))
+    assert.deepEqual(await changes.next(), [['two'], ['one']])
+    assert.deepEqual([attempts, refusals.items.length], [3, 1])
+    await file.reload()
+    assert.deepEqual(roles(file.current()), ['two'])
+  })
   test('keeps the old policy when the new one cannot be recorded, and tries again when asked', async () => {
     writeFileSync(path, text('one'))
     let recording = false
