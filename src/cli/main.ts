@@ -44,4 +44,6 @@ const io: CommandIo = {
   stopSignal,
 }
 
-process.exitCode = await run(process.argv.slice(2), COMMANDS, io)
+const code = await run(process.argv.slice(2), COMMANDS, io)
+// nats.js leaves behind the socket of an attempt to connect, which would keep this process for as long as nats-server hangs.
+process.stdout.write('', () => process.exit(code))

@@ -37,6 +37,6 @@ async function runVerifier(input: CommandInput, io: CommandIo): Promise<ExitCode
   process.on('SIGHUP', reload)
   await stopped
   await verifier.stop()
-  // nats.js leaves behind the socket of a reconnect that is under way: it would keep this process while nats-server hangs.
-  process.exit(EXIT.ok)
+  process.off('SIGHUP', reload)
+  return EXIT.ok
 }
