@@ -19,11 +19,10 @@ import { createOperationsListener, type OperationsListener } from './observabili
 import { untilThere } from './patience.ts'
 import { type PolicyFile, PolicyInvalid, type PolicyRefusal, watchPolicyFile } from './policy/policy-file.ts'
 import type { Readiness } from './readiness.ts'
+import { type StreamWatch, watchStreams } from './stream-watch.ts'
 import { type Links, readPem } from './verifier-links.ts'
 import { refusalLines, type VerifierRecords } from './verifier-records.ts'
 import { VERSION } from './version.ts'
-
-const streamCheckMs = 10_000
 
 /** What comes to be while the verifier starts, and is asked about before it is there. */
 export interface Parts {
@@ -130,7 +129,7 @@ export interface Audit {
   lifecycle: LifecyclePort
   /** What the live streams lack. */
   weaknesses: StreamWeakness[]
-  streams: { there(): boolean; stop(): void }
+  streams: StreamWatch
 }
 
 /** The audit trail; waits for its streams. */
@@ -155,16 +154,8 @@ export async function openAudit(config: Config, links: Links, { metrics, log }: 
       )
     },
   }
-  let there = true
-  const look = async () => {
-    try {
-      there = (await inspectStreams(connection, options)).every(({ setting }) => setting !== 'stream')
-    } catch {
-      there = false
-    }
-  }
-  const timer = setInterval(() => void look(), streamCheckMs)
-  return { publisher, lifecycle, weaknesses, streams: { there: () => there, stop: () => clearInterval(timer) } }
+  const streams = watchStreams(async () => (await inspectStreams(connection, options)).every(({ setting }) => setting !== 'stream'))
+  return { publisher, lifecycle, weaknesses, streams }
 }
 
 /** The audit streams that the configuration asks for. */

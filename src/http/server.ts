@@ -94,11 +94,14 @@ function bareServer({ tls, trustProxy }: HttpServerOptions): FastifyInstance {
     clientErrorHandler: refuseBytes,
     frameworkErrors: refuseUrl,
   } as const
-  // Without these, Node looks for slow requests every half minute, and gives their headers a whole one.
+  // Without these, Node looks for slow requests every half minute, gives their headers a whole one, and a TLS handshake two.
   const limits = { maxHeaderSize: headerBytesMax, headersTimeout: headersMs, connectionsCheckingInterval: 1_000 }
   if (tls === null) return Fastify({ ...settings, http: limits })
   // The types tell HTTPS servers apart; nothing here does.
-  return Fastify({ ...settings, https: { ...limits, ...tls, minVersion: 'TLSv1.2' } }) as unknown as FastifyInstance
+  return Fastify({
+    ...settings,
+    https: { ...limits, ...tls, handshakeTimeout: headersMs, minVersion: 'TLSv1.2' },
+  }) as unknown as FastifyInstance
 }
 
 function rememberOccasions({ now, random, uuid, policyHash }: HttpServerOptions): OccasionOf {
@@ -186,10 +189,15 @@ function refuseUrl(_: FastifyError, __: FastifyRequest, reply: FastifyReply): vo
 
 /** Bytes that are not HTTP reach no route: one fixed answer, and the connection ends. */
 function refuseBytes(_: Error, socket: Socket): void {
-  if (socket.destroyed || !socket.writable) return
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
   const body = JSON.stringify(refusalBody(malformed('http', 400).refusal))
   const head = ['HTTP/1.1 400 Bad Request', 'content-type: application/json', `content-length: ${body.length}`, 'connection: close', '', '']
-  socket.end(head.join('\r\n') + body)
+  socket.write(head.join('\r\n') + body)
+  // Not end(): a client that never closes its own side would keep its connection.
+  socket.destroySoon()
 }
 
 /** The route's pattern: what was asked for is a stranger's text. */

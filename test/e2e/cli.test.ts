@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { type Local, makeLocal } from '../support/local.ts'
@@ -169,6 +171,21 @@ async function untilTrail(local: Local, code: string, count = 1): Promise<{ stdo
   }
   throw new Error(`waiting for ${count} of ${code}`)
 }
+
+test('a command ends although nats-server accepts connections and says nothing', { timeout: 30_000 }, async (t) => {
+  const local = await makeLocal()
+  t.after(() => local.end())
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => sockets.push(socket.on('error', () => {})))
+  t.after(() => {
+    silent.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  await once(silent.listen(local.ports.nats, '127.0.0.1'), 'listening')
+  const { code, stderr } = await local.cli(['credential', 'list'])
+  assert.equal(code, 1)
+  assert.match(stderr, /connecting/)
+})
 
 describe('serve', () => {
   let local: Local

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, request as httpsRequest } from 'node:https'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { StoreUnavailable } from '../../src/core/ports.ts'
@@ -241,11 +241,24 @@ test('waits for nobody long, and holds few connections', () => {
   assert.deepEqual([maxRequestsPerSocket, maxConnections], [100, 512])
 })
 
-test('looks every second for requests that are too slow', { timeout: 5_000 }, async () => {
-  Object.assign(service.app.server, { headersTimeout: 1, requestTimeout: 1 })
+test('ends requests that are too slow, within a second, and for clients that do not', { timeout: 5_000 }, async () => {
+  const { server } = service.app
+  Object.assign(server, { headersTimeout: 1, requestTimeout: 1 })
+  const accepted: Socket[] = []
+  server.on('connection', (socket: Socket) => accepted.push(socket))
   for (const begun of ['POST ', `POST ${begin} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{`]) {
-    const socket = connect(service.port, '127.0.0.1').resume()
+    // Reads nothing and closes nothing.
+    const socket = connect({ port: service.port, host: '127.0.0.1', allowHalfOpen: true })
     socket.write(begun)
-    await once(socket, 'close')
+    await once(server, 'connection')
+    await once(accepted.pop() as Socket, 'close')
+    socket.destroy()
   }
+})
+test('keeps no connection of a client that talks nonsense and does not leave', { timeout: 5_000 }, async () => {
+  const socket = connect({ port: service.port, host: '127.0.0.1', allowHalfOpen: true })
+  const [accepted] = (await once(service.app.server, 'connection')) as [Socket]
+  socket.write('nonsense\r\n\r\n')
+  await once(accepted, 'close')
+  socket.destroy()
 })
