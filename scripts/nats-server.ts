@@ -10,7 +10,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The two ends of the supported range, and the Debian suite that carries each. */
-const NATS_SERVER_SUITES = { '2.15': 'forky', '2.10': 'trixie' } as const
+export const NATS_SERVER_SUITES = { '2.15': 'forky', '2.10': 'trixie' } as const
 export type NatsServerLine = keyof typeof NATS_SERVER_SUITES
 
 const cacheDir = fileURLToPath(new URL('../.cache/nats-server', import.meta.url))
@@ -77,10 +77,10 @@ function fetchFromMirror(line: NatsServerLine, target: string): string {
     const deb = readdirSync(join(work, 'out')).find((name) => name.endsWith('.deb'))
     if (deb === undefined) throw new Error('apt-get downloaded no package')
     execFileSync('dpkg-deb', ['-x', join(work, 'out', deb), join(work, 'root')])
-    rmSync(join(cacheDir, line), { recursive: true, force: true })
-    renameSync(join(work, 'root'), join(cacheDir, line))
+    // Somebody else may have been quicker: what is there may be running already, and stays.
+    if (!existsSync(target)) renameSync(join(work, 'root'), join(cacheDir, line))
   } catch (cause) {
-    throw new Error(helpText(line), { cause })
+    if (!existsSync(target)) throw new Error(helpText(line), { cause })
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { findNatsServer, NATS_SERVER_SUITES, type NatsServerLine } from './nats-server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const coreLinesPercentMin = 95
@@ -20,6 +21,9 @@ function run(args: string[]): void {
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }
+
+// Before two test files could fetch the same one at once.
+for (const line of Object.keys(NATS_SERVER_SUITES) as NatsServerLine[]) findNatsServer(line)
 
 const testRunner = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`]
 const coverage = ['--include', 'src/core/**', '--reporter', 'text-summary', '--check-coverage', '--lines', String(coreLinesPercentMin)]
