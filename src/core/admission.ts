@@ -89,11 +89,13 @@ export function admissionOf(
 ): Admission {
   const { endorsed } = moment
   const { request, offer, credential, session, earlier } = proven
-  const now = Math.floor(moment.now.getTime() / 1000)
+  const nowMs = moment.now.getTime()
+  const now = Math.floor(nowMs / 1000)
   // A connection that is asked about again keeps its first expiry to the second, so there is nothing to spread.
   const jitter = earlier === null ? moment.jitter : 0
-  const ttl = Math.max(1, Math.floor(grant.ttlSeconds * (1 - jitterShareMax * jitter)))
-  const ends = [now + ttl, seconds(session?.expiresAt), seconds(credential.record.expiresAt), grant.notAfter, earlier?.exp]
+  // Rounded down once: a lifetime of seconds must not lose two of them, one to the clock and one to the jitter.
+  const full = Math.max(now + 1, Math.floor(nowMs / 1000 + grant.ttlSeconds * (1 - jitterShareMax * jitter)))
+  const ends = [full, seconds(session?.expiresAt), seconds(credential.record.expiresAt), grant.notAfter, earlier?.exp]
   const exp = Math.min(...ends.filter((end): end is number => end !== null && end !== undefined))
   const sessionEnd = endorsed?.record.expiresAt ?? session?.expiresAt ?? null
   return {

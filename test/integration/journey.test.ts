@@ -26,6 +26,11 @@ roles:
     ttl: 2s
     session: 1h
     plain_sessions: true
+  stock:
+    account: APP
+    publish: { allow: ["short"] }
+    session: 1h
+    plain_sessions: true
   proof-each-time:
     account: APP
     publish: { allow: ["once"] }
@@ -140,7 +145,7 @@ function suite({ line, xkey }: { line: (typeof NATS_LINES)[number]; xkey: boolea
 
   test('a stock client with nothing of ours but the nkey seed uses an endorsed plain session', async () => {
     const { nkeyAuthenticator } = await import('nats')
-    const who = await product.enrolled('stock', { roles: ['short-lived'] })
+    const who = await product.enrolled('stock', { roles: ['stock'] })
     const raw = await product.raw()
     assert.equal(await raw.connect(endorsing(who, { ...nonceOf(raw), plain: true })), 'PONG')
     const seed = encodeSeed('U', who.session.privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32))

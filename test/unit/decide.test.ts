@@ -107,6 +107,20 @@ describe('a grant ends with whatever ends first', () => {
     })
   }
 
+  test('never more than a second less than the rest of it, whatever the clock says', async () => {
+    const s = scenario()
+    s.policy = s.policy.replace('ttl: 15m', 'ttl: 2s')
+    for (const [lateMs, jitter, expected] of [
+      [0, 0, 2],
+      [950, 0, 2],
+      [950, 0.99, 2],
+      [100, 0.99, 1],
+    ] as const) {
+      const decision = await run(s, worldOf(s), { sig: proofSig(s), now: NOW + lateMs, jitter })
+      assert.equal((userJwt(decision)?.exp ?? 0) - now, expected)
+    }
+  })
+
   test('up to a tenth of it early by the jitter, and never on a re-ask', async () => {
     const s = scenario()
     const world = worldOf(s)
