@@ -91,6 +91,7 @@ async function prove(arrival: Arrival, journey: Journey, known: Known): Promise<
   if (!opened.ok) return opened
   const request = opened.value
   known.request = request
+  // Dropped by decide(), whatever is returned here: nothing that follows is worth its time.
   if (isLate(arrival, known)) return denied('overloaded')
 
   enter(arrival, known, 'read')

@@ -1,6 +1,6 @@
 /**
  * The attacks of docs/threat-model.md against the whole product. One suite, run over both ends of the supported
- * nats-server range, with and without xkey. Each asserts the reason in the audit trail, so it fails when its check goes.
+ * nats-server range, with and without xkey. Each asserts the reason in the audit trail, so that another check cannot stand in.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
