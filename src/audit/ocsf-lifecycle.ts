@@ -28,6 +28,7 @@ type Reasons<A extends LifecycleArea> = (typeof LIFECYCLE)[A][keyof (typeof LIFE
 // What was done: an area's `usual` activity, which is also what was attempted in vain, and successes that are another.
 const BY_CODE: { readonly [A in LifecycleArea]: { usual: Activity } & { readonly [R in Reasons<A>]?: Activity } } = {
   enrolment: { usual: 'Enroll', invited: 'Create', ticket_revoked: 'Delete' },
+  login: { usual: 'Other' },
   credential: { usual: 'Update', revoked: 'Unenroll', quarantined: 'Suspend', released: 'Resume' },
   session: { usual: 'Update', revoked: 'Delete' },
   identity: { usual: 'Update', created: 'Create', disabled: 'Disable', enabled: 'Enable' },

@@ -55,6 +55,8 @@ export async function reserveSession(
     class: record.class,
     plain: offer.plain,
     userVerified: proven.userVerified,
+    byCode: false,
+    label: '',
     createdAt: now.getTime(),
     expiresAt: Math.min(now.getTime() + grant.sessionSeconds * 1000, record.expiresAt ?? Number.MAX_SAFE_INTEGER),
     state: 'pending',

@@ -206,6 +206,7 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
     identity,
     credential: credential.record,
     userVerified: proven.userVerified,
+    byCode: session?.byCode ?? false,
     clientType: request.clientType,
     sourceAddress: rules.behindProxy ? null : request.clientHost,
     rolesMaxAgeSeconds: rules.rolesMaxAgeSeconds,

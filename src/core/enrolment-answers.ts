@@ -5,8 +5,9 @@ import {
   type PublicKeyCredentialCreationOptionsJSON,
   type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server'
+import { ceremonySeconds } from './ceremony.ts'
 import { fromBase64url } from './encoding.ts'
-import { ceremonySeconds, machineUserHandle } from './enrolment.ts'
+import { machineUserHandle } from './enrolment.ts'
 import type { CredentialId, Handle } from './identifiers.ts'
 import type { TicketRecord } from './records.ts'
 import type { Rules } from './rules.ts'

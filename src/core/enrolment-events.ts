@@ -1,13 +1,16 @@
 /** The audit records of enrolment: what happened, by which ticket, from where. Never a ticket, challenge or signature. */
 import type { LifecycleCode, LifecycleEvent } from './audit-event.ts'
-import { ENROLMENT_REFUSALS, type EnrolmentRefusal } from './enrolment.ts'
-import type { CredentialId } from './identifiers.ts'
+import type { CredentialId, Handle, UserNkey } from './identifiers.ts'
 import type { CredentialRecord, TicketRecord } from './records.ts'
+import { type Refusal, refusalRow } from './refusal.ts'
 
 /** What is known about a request so far: what a refusal's record says. */
 export interface Known {
   ticket: TicketRecord | null
   credential: CredentialId | null
+  /** The person who is signed in, or who was recognised. */
+  handle: Handle | null
+  session: UserNkey | null
 }
 
 /** One request, and what core may not find out by itself. */
@@ -62,14 +65,12 @@ export function succeeded(
 }
 
 /** A record of a refusal. `count` says how many like it this one stands for. */
-export function refusalEvent(refusal: EnrolmentRefusal, occasion: Occasion, count: number): LifecycleEvent {
-  const { reason, check } = refusal
+export function refusalEvent(refusal: Refusal, occasion: Occasion, count: number): LifecycleEvent {
+  const { area, reason, check } = refusal
   return {
-    area: 'enrolment',
-    outcome: 'refused',
-    reason,
+    ...({ area, outcome: 'refused', reason } as LifecycleCode),
     ...circumstances(occasion),
-    detail: ENROLMENT_REFUSALS[reason].doc,
+    detail: refusalRow(refusal).doc,
     facts: { source: occasion.source, count, ...(check === null ? {} : { check }) },
   }
 }
@@ -86,20 +87,30 @@ export function failureEvent(occasion: Occasion, count: number): LifecycleEvent 
   }
 }
 
-function circumstances({ known, now, policyHash, uuid }: Occasion) {
-  const { ticket, credential } = known
+export function circumstances({ known, now, policyHash, uuid }: Occasion) {
+  const { ticket, credential, session } = known
+  const handle = known.handle ?? ticket?.handle ?? null
   return {
     id: uuid(),
     at: now.getTime(),
-    actor: ticket === null ? { kind: 'unknown' as const, name: '' } : { kind: 'ticket' as const, name: ticket.id },
+    actor: actorOf(known),
     target:
-      credential !== null
-        ? { kind: 'credential' as const, id: credential as string }
-        : ticket !== null
-          ? { kind: 'ticket' as const, id: ticket.id }
-          : { kind: 'none' as const, id: '' },
-    handle: ticket?.handle ?? null,
+      session !== null
+        ? { kind: 'session' as const, id: session as string }
+        : credential !== null
+          ? { kind: 'credential' as const, id: credential as string }
+          : ticket !== null
+            ? { kind: 'ticket' as const, id: ticket.id }
+            : handle !== null
+              ? { kind: 'identity' as const, id: handle as string }
+              : { kind: 'none' as const, id: '' },
+    handle,
     roles: ticket === null ? [] : [...ticket.roles],
     policyHash,
   }
+}
+
+function actorOf({ ticket, handle }: Known): LifecycleEvent['actor'] {
+  if (handle !== null) return { kind: 'identity', name: handle }
+  return ticket === null ? { kind: 'unknown', name: '' } : { kind: 'ticket', name: ticket.id }
 }

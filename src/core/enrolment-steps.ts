@@ -4,31 +4,25 @@
  */
 import { judgeSignCount, verifyAssertion } from './assertion.ts'
 import { parseAssertionResponse } from './assertion-response.ts'
-import { base64url, fromBase64url } from './encoding.ts'
+import { type CeremonyOwner, challengeOf, issueCeremony, newCeremony, takeCeremony } from './ceremony.ts'
 import {
-  accepted,
-  ceremonySeconds,
   type IdentityPlan,
-  issuedBytes,
-  type Judged,
-  judgeCeremony,
   judgeIdentity,
   judgeTicket,
   pendingCredential,
-  refused,
   registrationPlace,
   registrationsPerTicketMax,
   ticketId,
 } from './enrolment.ts'
 import { type CeremonyOffer, creationOptions, type EnrolledCredential, requestOptions } from './enrolment-answers.ts'
 import { type Occasion, succeeded } from './enrolment-events.ts'
-import { type CredentialId, credentialKey, type Handle, parseCredentialId } from './identifiers.ts'
+import { credentialKey, type Handle, parseCredentialId } from './identifiers.ts'
 import { type LifecyclePort, type RecordPort, StoreUnavailable } from './ports.ts'
-import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from './protocol.ts'
+import { type CeremonyPurpose, MACHINE_ORIGIN } from './protocol.ts'
 import type { CeremonyRecord, CredentialRecord, IdentityRecord, Stored, TicketRecord } from './records.ts'
+import { accepted, type Judged, refused } from './refusal.ts'
 import { verifyMachineRegistration } from './registration.ts'
 import type { Rules } from './rules.ts'
-import { sha256 } from './sha256.ts'
 
 /** The identities, as enrolment needs them. Reads come from the leader; all throw StoreUnavailable. */
 export interface IdentityRegistry {
@@ -53,7 +47,6 @@ export interface EnrolmentWorld {
   lifecycle: LifecyclePort
 }
 
-const ceremonyIdBytes = 16
 const identityAttemptsMax = 3
 
 /** Step 1: a good ticket begins a registration. */
@@ -68,7 +61,7 @@ export async function beginEnrolment(
   const issued = await issueRegistration(ticket, occasion, world)
   if (!issued.ok) return issued
   const ceremony = issued.value
-  const options = await creationOptions(challengeOf(ceremony, world), ticket, world.rules)
+  const options = await creationOptions(challengeOf(ceremony, world.origin), ticket, world.rules)
   const { handle, roles } = ticket
   return accepted({
     ceremony: ceremony.id,
@@ -91,9 +84,9 @@ export async function registerCredential(
   const found = await openTicket(request.ticket, occasion, world)
   if (!found.ok) return found
   const { record: ticket } = found.value.ticket
-  const ceremony = await takeCeremony(request.ceremony, { purpose: 'enrol', ticket }, occasion, world)
+  const ceremony = await take(request.ceremony, { purpose: 'enrol', ticket }, occasion, world)
   if (!ceremony.ok) return ceremony
-  const challenge = challengeOf(ceremony.value, world)
+  const challenge = challengeOf(ceremony.value, world.origin)
   const registration = await verifyMachineRegistration(request.response, {
     challenge,
     rpId: rules.machine.rpId,
@@ -108,8 +101,8 @@ export async function registerCredential(
   await world.lifecycle.record(
     succeeded({ area: 'enrolment', outcome: 'succeeded', reason: 'registered' }, occasion, { ticket, credential }),
   )
-  const possession = await issuePossession(id, ticket, occasion, world)
-  const options = await requestOptions(challengeOf(possession, world), id, rules)
+  const possession = await issueCeremony(world.ceremonies, { purpose: 'enrol-possession', subject: id, owner: ownedBy(ticket) }, occasion)
+  const options = await requestOptions(challengeOf(possession, world.origin), id, rules)
   return accepted({ ceremony: possession.id, issued: possession.issued, options })
 }
 
@@ -122,7 +115,7 @@ export async function activateCredential(
   const found = await openTicket(request.ticket, occasion, world)
   if (!found.ok) return found
   const { ticket } = found.value
-  const ceremony = await takeCeremony(request.ceremony, { purpose: 'enrol-possession', ticket: ticket.record }, occasion, world)
+  const ceremony = await take(request.ceremony, { purpose: 'enrol-possession', ticket: ticket.record }, occasion, world)
   if (!ceremony.ok) return ceremony
   const pending = await provePossession(request.response, ceremony.value, occasion, world)
   if (!pending.ok) return pending
@@ -159,7 +152,7 @@ async function openTicket(
   occasion.known.ticket = stored?.record ?? null
   const judged = judgeTicket(stored?.record ?? null, occasion.now)
   if (!judged.ok) return judged
-  if (judged.value.class === 'person') return refused('person_enrolment_unavailable', null)
+  if (judged.value.class === 'person') return refused('ticket_wrong_class', null)
   const plan = await planIdentity(judged.value, occasion, world)
   if (!plan.ok) return plan
   return accepted({ ticket: stored as Stored<TicketRecord>, plan: plan.value })
@@ -173,62 +166,26 @@ async function planIdentity(ticket: TicketRecord, occasion: Occasion, world: Enr
 
 async function issueRegistration(ticket: TicketRecord, occasion: Occasion, world: EnrolmentWorld): Promise<Judged<CeremonyRecord>> {
   for (let n = 0; n < registrationsPerTicketMax; n++) {
-    const record = newCeremony(registrationPlace(ticket, n), { purpose: 'enrol', subject: ticket.id, ticket }, occasion)
+    const record = newCeremony(registrationPlace(ticket, n), { purpose: 'enrol', subject: ticket.id, owner: ownedBy(ticket) }, occasion)
     if (await world.ceremonies.create(record.id, record)) return accepted(record)
   }
   return refused('rate_limited', 'ticket')
 }
 
-async function issuePossession(
-  credential: CredentialId,
-  ticket: TicketRecord,
-  occasion: Occasion,
-  world: EnrolmentWorld,
-): Promise<CeremonyRecord> {
-  const id = base64url(occasion.random(ceremonyIdBytes))
-  const record = newCeremony(id, { purpose: 'enrol-possession', subject: credential, ticket }, occasion)
-  if (!(await world.ceremonies.create(id, record))) throw new Error('issuing a ceremony: its random id is taken')
-  return record
-}
-
-function newCeremony(
-  id: string,
-  about: { purpose: CeremonyPurpose; subject: string; ticket: TicketRecord },
-  occasion: Occasion,
-): CeremonyRecord {
-  const { purpose, subject, ticket } = about
-  const issued = base64url(occasion.random(issuedBytes))
-  return {
-    v: 1,
-    id,
-    purpose,
-    issued,
-    subject,
-    ticket: ticket.id,
-    expiresAt: occasion.now.getTime() + ceremonySeconds * 1000,
-    state: 'issued',
-  }
-}
-
-/** The ceremony, used up: whatever the outcome, its bytes never serve again. */
-async function takeCeremony(
+/** The ceremony of this ticket, used up. */
+async function take(
   id: string,
   expected: { purpose: CeremonyPurpose; ticket: TicketRecord },
   occasion: Occasion,
   world: EnrolmentWorld,
 ): Promise<Judged<CeremonyRecord>> {
-  const stored = await world.ceremonies.find(id)
-  const judged = judgeCeremony(stored?.record ?? null, { ...expected, now: occasion.now })
-  if (!judged.ok) return judged
-  const taken = await world.ceremonies.replace(id, stored as Stored<CeremonyRecord>, { ...judged.value, state: 'used' })
-  return taken ? judged : refused('ceremony_invalid', 'used')
+  const { purpose, ticket } = expected
+  const taken = await takeCeremony(world.ceremonies, id, { purpose, owner: ownedBy(ticket), now: occasion.now })
+  return taken.ok ? taken : refused('ceremony_invalid', taken.check)
 }
 
-function challengeOf(ceremony: CeremonyRecord, world: EnrolmentWorld): Uint8Array {
-  const { purpose, subject } = ceremony
-  const issued = fromBase64url(ceremony.issued)
-  if (issued?.length !== issuedBytes) throw new Error('reading a ceremony: not 32 issued bytes')
-  return ceremonyChallenge(sha256, { purpose, issued, origin: world.origin, subject })
+function ownedBy(ticket: TicketRecord): CeremonyOwner {
+  return { ticket: ticket.id, login: null }
 }
 
 /** The pending credential that the ceremony is about, and what it becomes now that its key has signed. */
@@ -247,7 +204,7 @@ async function provePossession(
   const response = parseAssertionResponse(value)
   if (!response.ok) return refused('possession_invalid', response.denial)
   const verified = verifyAssertion(response.value, stored.record, {
-    challenge: challengeOf(ceremony, world),
+    challenge: challengeOf(ceremony, world.origin),
     rpId: rules.machine.rpId,
     origins: [MACHINE_ORIGIN],
     class: 'machine',

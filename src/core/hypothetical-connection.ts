@@ -12,6 +12,11 @@ export interface HypotheticalConnection {
   userVerified: boolean
   deviceBound: boolean
   aaguid: string
+  attestation: 'none' | 'attested' | 'mds'
+  /** An administrator approved the credential. */
+  approved: boolean
+  /** The session was endorsed by a code that was typed elsewhere. */
+  byCode: boolean
   clientType: 'nats' | 'websocket'
   sourceAddress: string | null
   rolesMaxAgeSeconds: number
@@ -44,6 +49,8 @@ export function hypotheticalSubject(connection: HypotheticalConnection): GrantSu
         }),
       ),
       claims: connection.claims,
+      userHandle: '',
+      devices: [],
       state: 'active',
       createdAt: 0,
     },
@@ -57,7 +64,7 @@ export function hypotheticalSubject(connection: HypotheticalConnection): GrantSu
       backupState: false,
       transports: [],
       aaguid: connection.aaguid,
-      attestation: { format: 'none', trust: 'none' },
+      attestation: { format: 'none', trust: connection.attestation },
       rpId: 'hypothetical',
       class: connection.class,
       handle,
@@ -68,8 +75,10 @@ export function hypotheticalSubject(connection: HypotheticalConnection): GrantSu
       expiresAt: null,
       endedAt: null,
       enrolledBy: 'hypothetical',
+      approvedBy: connection.approved ? 'hypothetical' : null,
     },
     userVerified: connection.userVerified,
+    byCode: connection.byCode,
     clientType: connection.clientType,
     sourceAddress: connection.sourceAddress,
     rolesMaxAgeSeconds: connection.rolesMaxAgeSeconds,

@@ -74,6 +74,8 @@ function settings(role: Role): Record<string, unknown> {
     'require.user_verification': require.userVerification,
     'require.device_bound': require.deviceBound,
     'require.aaguids': require.aaguids,
+    'require.attestation': require.attestation,
+    'require.approval': require.approval,
     'require.client_types': require.clientTypes,
     'require.source_cidrs': require.sourceCidrs,
     'require.time_windows': require.timeWindows,

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { editDistance } from './edit-distance.ts'
 import { utf8 } from './encoding.ts'
 import { type AccountName, parseAccountName, parseRoleName, type RoleName } from './identifiers.ts'
-import type { Policy, Role } from './policy.ts'
+import type { PersonEnrolment, Policy, Role } from './policy.ts'
 import { type AccountRules, type NamedRole, type RuleProblem, reservedReach, roleProblems, unenforceable } from './policy-rules.ts'
 import { POLICY_KEYS, policySchema, type RoleDocument, roleSchema } from './policy-schema.ts'
 import { prepareRoles } from './resolve.ts'
@@ -65,7 +65,15 @@ export function parsePolicy(text: string, options: PolicyOptions): ParsedPolicy 
   if (gaps.length > 0) return refused(document, gaps)
 
   const roles = new Map(named.map(({ name, role }) => [branded(name, parseRoleName), buildRole(name, role)]))
-  const policy: Policy = { roles, hash: createHash('sha256').update(utf8(text)).digest('hex') }
+  const { person } = top.data.enrolment
+  const personEnrolment: PersonEnrolment = {
+    attestation: person.attestation,
+    aaguids: person.aaguids,
+    deviceBound: person.device_bound,
+    devicesMax: person.devices_max,
+    anotherDevice: person.another_device,
+  }
+  const policy: Policy = { roles, personEnrolment, hash: createHash('sha256').update(utf8(text)).digest('hex') }
   prepareRoles(policy)
   const warnings = located(
     document,
@@ -85,12 +93,16 @@ function buildRole(name: string, role: RoleDocument): Role {
     ttlSeconds: role.ttl,
     sessionSeconds: role.session,
     plainSessions: role.plain_sessions,
+    loginByCode: role.login_by_code,
+    privileged: role.privileged,
     limits: { connections: role.limits.connections },
     require: {
       class: require.class,
       userVerification: require.user_verification,
       deviceBound: require.device_bound,
       aaguids: require.aaguids,
+      attestation: require.attestation,
+      approval: require.approval,
       clientTypes: require.client_types,
       sourceCidrs: require.source_cidrs,
       timeWindows: require.time_windows,

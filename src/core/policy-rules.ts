@@ -44,6 +44,12 @@ const lists = ['allow', 'deny'] as const
 /** What is wrong with one role, taken by itself. */
 export function roleProblems({ name, role }: NamedRole, accounts: AccountRules): RuleProblem[] {
   const problems: RuleProblem[] = [...accountProblems(role.account, accounts)]
+  if (role.privileged && role.login_by_code) {
+    problems.push({
+      path: ['login_by_code'],
+      message: 'a privileged role is never endorsed by a code: whoever shows the code to its holder would get it',
+    })
+  }
   const count = sides.reduce((sum, side) => sum + role[side].allow.length + role[side].deny.length, 0)
   if (count > subjectsPerRoleMax) problems.push({ path: [], message: `the role has ${count} subjects, more than ${subjectsPerRoleMax}` })
   for (const side of sides) {

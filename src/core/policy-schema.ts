@@ -1,5 +1,6 @@
 /** The shape of one role in policy.yaml, and what its values become. What subjects may be is policy-rules.ts. */
 import { z } from 'zod'
+import { DEFAULT_PERSON_ENROLMENT } from './policy.ts'
 import { canonicalCidr } from './source-address.ts'
 import { isTimeZone } from './time-window.ts'
 
@@ -83,6 +84,8 @@ const requirements = z.strictObject({
   user_verification: z.boolean().default(false),
   device_bound: z.boolean().default(false),
   aaguids: z.array(aaguid).min(1).max(listItemsMax).nullable().default(null),
+  attestation: z.enum(['direct', 'mds']).nullable().default(null),
+  approval: z.boolean().default(false),
   client_types: z
     .array(z.enum(['nats', 'websocket']))
     .min(1)
@@ -117,9 +120,21 @@ export const roleSchema = z.strictObject({
     .nullable()
     .default(null),
   plain_sessions: z.boolean().default(false),
+  login_by_code: z.boolean().default(false),
+  privileged: z.boolean().default(false),
   limits: limits.prefault({}),
   dangerously_allow_reserved_subjects: z.boolean().default(false),
   require: requirements.prefault({}),
+})
+
+const devicesMaxMax = 100
+
+const personEnrolment = z.strictObject({
+  attestation: z.enum(['none', 'direct', 'mds']).default(DEFAULT_PERSON_ENROLMENT.attestation),
+  aaguids: z.array(aaguid).min(1).max(listItemsMax).nullable().default(null),
+  device_bound: z.boolean().default(DEFAULT_PERSON_ENROLMENT.deviceBound),
+  devices_max: z.int().min(1).max(devicesMaxMax).default(DEFAULT_PERSON_ENROLMENT.devicesMax),
+  another_device: z.enum(['login', 'device']).default(DEFAULT_PERSON_ENROLMENT.anotherDevice),
 })
 
 export type RoleDocument = z.infer<typeof roleSchema>
@@ -132,6 +147,7 @@ export const policySchema = z.strictObject({
     .regex(/^[1-9][0-9]{0,2}\.(0|[1-9][0-9]{0,3})$/, 'write the oldest nats-server in use as "2.15", in quotes')
     .nullable()
     .default(null),
+  enrolment: z.strictObject({ person: personEnrolment.prefault({}) }).prefault({}),
   roles: z.record(z.string(), z.unknown()),
 })
 
@@ -141,6 +157,8 @@ export const POLICY_KEYS: readonly string[] = [
   ...Object.keys(roleSchema.shape),
   ...Object.keys(rules.shape),
   ...Object.keys(requirements.shape),
+  ...Object.keys(personEnrolment.shape),
+  'person',
   'connections',
   'max',
   'days',

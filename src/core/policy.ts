@@ -25,6 +25,10 @@ export interface Requirements {
   userVerification: boolean
   deviceBound: boolean
   aaguids: readonly string[] | null
+  /** How well the device must have shown what it is: `direct`, by an attestation certificate; `mds`, by one that FIDO's metadata vouches for. */
+  attestation: 'direct' | 'mds' | null
+  /** An administrator approved the credential. */
+  approval: boolean
   clientTypes: readonly ('nats' | 'websocket')[] | null
   /** CIDR blocks of IPv4 or IPv6 in canonical text. */
   sourceCidrs: readonly string[] | null
@@ -43,12 +47,37 @@ export interface Role {
   /** Lifetime of an endorsed session; 0: a proof at each connection. null: the default of the credential's class. */
   sessionSeconds: number | null
   plainSessions: boolean
+  /** Whether a terminal without a browser may be endorsed by a code that is typed elsewhere: phishable, so never by default. */
+  loginByCode: boolean
+  /** A role that would be worth an attack on the people who hold it: never by code. */
+  privileged: boolean
   limits: { connections: number | null }
   require: Requirements
 }
 
+/** What a person's new device must be, whatever roles they hold. */
+export interface PersonEnrolment {
+  /** `none`: nothing is asked. `direct`: an attestation certificate. `mds`: one that leads to a root in FIDO's metadata. */
+  attestation: 'none' | 'direct' | 'mds'
+  aaguids: readonly string[] | null
+  deviceBound: boolean
+  /** Devices in force, per person. */
+  devicesMax: number
+  /** What a further device needs: a fresh login or a tap of a device that is enrolled (`login`), or that tap alone (`device`). */
+  anotherDevice: 'login' | 'device'
+}
+
+export const DEFAULT_PERSON_ENROLMENT: PersonEnrolment = {
+  attestation: 'none',
+  aaguids: null,
+  deviceBound: false,
+  devicesMax: 10,
+  anotherDevice: 'login',
+}
+
 export interface Policy {
   roles: ReadonlyMap<RoleName, Role>
+  personEnrolment: PersonEnrolment
   /** SHA-256 of the policy file's bytes, lower-case hex. In every audit record. */
   hash: string
 }

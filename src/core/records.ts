@@ -25,6 +25,10 @@ export interface IdentityRecord {
   roles: HeldRole[]
   /** Claim values that policy templates may use. */
   claims: Record<string, string>
+  /** WebAuthn user.id of all credentials of a person: 32 random bytes, unpadded base64url. Machines derive theirs. */
+  userHandle: string
+  /** A person's credentials that count towards the number of devices; empty for machines, which have no such number. */
+  devices: CredentialKey[]
   state: 'active' | 'disabled'
   createdAt: number
 }
@@ -57,6 +61,8 @@ export interface CredentialRecord {
   /** Why and when the state left `active`, for the administrator. */
   endedAt: number | null
   enrolledBy: string
+  /** The administrator who approved it for roles that require approval, or null. */
+  approvedBy: string | null
 }
 
 /** An endorsed session nkey. KV bucket `webauthn_sessions`, key = the nkey. Gone some time after it is over. */
@@ -70,6 +76,10 @@ export interface SessionRecord {
   plain: boolean
   /** Flags of the endorsing proof: what the policy's requirements judge at each resume. */
   userVerified: boolean
+  /** Endorsed by a code that a person typed elsewhere: only roles that allow that give anything (ADR-0014). */
+  byCode: boolean
+  /** By what its owner recognises it, such as the host of a terminal. Untrusted text, at most 64 characters; may be ''. */
+  label: string
   createdAt: number
   /** Absolute: resumes do not slide it. */
   expiresAt: number
@@ -132,6 +142,63 @@ export interface CeremonyRecord {
   subject: string
   /** Id of the ticket that the ceremony belongs to, or null. */
   ticket: string | null
+  /** Id of the login that the ceremony belongs to, or null. */
+  login: string | null
   expiresAt: number
   state: 'issued' | 'used'
+}
+
+/** A person at the page. KV bucket `webauthn_logins`, key = id. The cookie's value is never stored. */
+export interface LoginRecord {
+  v: 1
+  /** SHA-256 of the cookie's value, unpadded base64url. */
+  id: string
+  how: 'idp' | 'invitation' | 'passkey'
+  handle: Handle
+  /** Name of the identity provider, or null. */
+  provider: string | null
+  /** Id of the ticket, or null: it is spent when a device is enrolled. */
+  ticket: string | null
+  /** Epoch milliseconds at which the person last authenticated: the provider's `auth_time`, or the tap. Null: not said. */
+  authenticatedAt: number | null
+  /** The credential that was tapped in this login, and when. */
+  tapped: { credential: CredentialKey; at: number } | null
+  createdAt: number
+  expiresAt: number
+  state: 'active' | 'ended'
+}
+
+/** One redirect to an identity provider. KV bucket `webauthn_idp_requests`, key = id. What binds it to a browser is in a cookie. */
+export interface IdpRequestRecord {
+  v: 1
+  /** SHA-256 of OAuth `state`, unpadded base64url. */
+  id: string
+  provider: string
+  expiresAt: number
+  state: 'issued' | 'used'
+}
+
+/**
+ * What a terminal asks of a person: to endorse its session nkey by a tap in a browser (ADR-0014).
+ * KV bucket `webauthn_session_requests`, key = id.
+ */
+export interface SessionRequestRecord {
+  v: 1
+  id: string
+  flow: 'loopback' | 'code'
+  nkey: UserNkey
+  /** 32 random bytes, unpadded base64url. */
+  issued: string
+  /** What the terminal's host calls itself: untrusted text, at most 64 characters. */
+  host: string
+  /** Port of the terminal's listener on 127.0.0.1, in the loopback flow. */
+  port: number | null
+  createdAt: number
+  expiresAt: number
+  /** `possessed`: the nkey signed; only then is it shown. `endorsed`: a person tapped. `completed`: the session is in force. */
+  state: 'asked' | 'possessed' | 'endorsed' | 'completed' | 'refused'
+  handle: Handle | null
+  credential: CredentialKey | null
+  /** SHA-256 of the code that the browser hands to the terminal's listener, unpadded base64url. */
+  completion: string | null
 }

@@ -15,6 +15,8 @@ export interface GrantSubject {
   identity: IdentityRecord
   credential: CredentialRecord
   userVerified: boolean
+  /** The session was endorsed by a code that was typed elsewhere. */
+  byCode: boolean
   clientType: 'nats' | 'websocket'
   /** Null when it proves nothing (behind a proxy): then no source requirement is met. */
   sourceAddress: string | null
@@ -73,7 +75,7 @@ export function judgeRoles(policy: Policy, subject: GrantSubject): JudgedRole[] 
   return [...fresh].map(([role, isFresh]) => ({
     role,
     fresh: isFresh,
-    unmet: unmetRequirements(role.require, compiled(role).sources, subject),
+    unmet: unmetRequirements(role, compiled(role).sources, subject),
   }))
 }
 

@@ -1,9 +1,9 @@
 /** The routes of machine enrolment (docs/enrolment.md): bodies in, core's answers out. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { Judged } from '../core/enrolment.ts'
 import type { Occasion } from '../core/enrolment-events.ts'
 import { activateCredential, beginEnrolment, type EnrolmentWorld, registerCredential } from '../core/enrolment-steps.ts'
+import type { Judged } from '../core/refusal.ts'
 import { HttpRefusal } from './http-refusal.ts'
 import { readBody } from './json-body.ts'
 

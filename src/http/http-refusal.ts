@@ -1,5 +1,5 @@
 /** What the HTTP interface answers when it does not do what was asked. */
-import { ENROLMENT_REFUSALS, type EnrolmentRefusal } from '../core/enrolment.ts'
+import { type Refusal, refusalRow } from '../core/refusal.ts'
 
 /** Which part of a request was not as it must be: `check` of request_malformed. */
 export const REQUEST_CHECKS = ['route', 'host', 'origin', 'content_type', 'body_size', 'json', 'schema', 'http'] as const
@@ -8,10 +8,10 @@ export type RequestCheck = (typeof REQUEST_CHECKS)[number]
 /** A refusal on its way to the error handler, which answers and records it. */
 export class HttpRefusal extends Error {
   override readonly name = 'HttpRefusal'
-  readonly refusal: EnrolmentRefusal
+  readonly refusal: Refusal
   readonly statusCode: number
 
-  constructor(refusal: EnrolmentRefusal, statusCode: number = ENROLMENT_REFUSALS[refusal.reason].status) {
+  constructor(refusal: Refusal, statusCode: number = refusalRow(refusal).status) {
     super(refusal.reason)
     this.refusal = refusal
     this.statusCode = statusCode
@@ -20,7 +20,7 @@ export class HttpRefusal extends Error {
 
 /** A request that is not one that this service reads. */
 export function malformed(check: RequestCheck, statusCode: number): HttpRefusal {
-  return new HttpRefusal({ reason: 'request_malformed', check }, statusCode)
+  return new HttpRefusal({ area: 'enrolment', reason: 'request_malformed', check }, statusCode)
 }
 
 export interface ErrorBody {
@@ -31,8 +31,9 @@ export interface ErrorBody {
 const TELLS_CHECK: readonly string[] = ['request_malformed', 'registration_invalid', 'possession_invalid']
 
 /** The body for a refusal: fixed sentences and codes from closed sets. */
-export function refusalBody({ reason, check }: EnrolmentRefusal): ErrorBody {
-  const { code, message } = ENROLMENT_REFUSALS[reason]
+export function refusalBody(refusal: Refusal): ErrorBody {
+  const { reason, check } = refusal
+  const { code, message } = refusalRow(refusal)
   return { error: { code, message, ...(check !== null && TELLS_CHECK.includes(reason) ? { check } : {}) } }
 }
 

@@ -65,7 +65,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.register(rateLimit, {
     max: options.rateLimits.perSource,
     timeWindow: options.rateLimits.windowSeconds * 1000,
-    errorResponseBuilder: () => new HttpRefusal({ reason: 'rate_limited', check: null }),
+    errorResponseBuilder: () => new HttpRefusal({ area: 'enrolment', reason: 'rate_limited', check: null }),
   })
   app.register((scope, _, done) => {
     // Before the body is read, and after the request was counted: who guesses paths is limited as well.
@@ -109,7 +109,14 @@ function rememberOccasions({ now, random, uuid, policyHash }: HttpServerOptions)
   return (request) => {
     const known = occasions.get(request)
     if (known !== undefined) return known
-    const occasion = { now: now(), source: request.ip, policyHash: policyHash(), known: { ticket: null, credential: null }, random, uuid }
+    const occasion = {
+      now: now(),
+      source: request.ip,
+      policyHash: policyHash(),
+      known: { ticket: null, credential: null, handle: null, session: null },
+      random,
+      uuid,
+    }
     occasions.set(request, occasion)
     return occasion
   }

@@ -18,7 +18,10 @@ import type {
   CredentialRecord,
   GuardEntry,
   IdentityRecord,
+  IdpRequestRecord,
+  LoginRecord,
   SessionRecord,
+  SessionRequestRecord,
   TicketRecord,
   Tombstone,
 } from '../core/records.ts'
@@ -46,6 +49,8 @@ export const identitySchema: z.ZodType<IdentityRecord> = z.strictObject({
   displayName: text,
   roles: z.array(z.strictObject({ name: roleName, source: z.enum(['assigned', 'idp']), asOf: millis })).max(256),
   claims: z.record(text, text),
+  userHandle: z.string().max(128),
+  devices: z.array(credentialKey).max(1_000),
   state: z.enum(['active', 'disabled']),
   createdAt: millis,
 })
@@ -71,6 +76,7 @@ export const credentialSchema: z.ZodType<CredentialRecord> = z.strictObject({
   expiresAt: millis.nullable(),
   endedAt: millis.nullable(),
   enrolledBy: text,
+  approvedBy: text.nullable(),
 })
 
 export const sessionSchema: z.ZodType<SessionRecord> = z.strictObject({
@@ -81,6 +87,8 @@ export const sessionSchema: z.ZodType<SessionRecord> = z.strictObject({
   class: credentialClass,
   plain: z.boolean(),
   userVerified: z.boolean(),
+  byCode: z.boolean(),
+  label: z.string().max(64),
   createdAt: millis,
   expiresAt: millis,
   state: z.enum(['pending', 'active', 'revoked']),
@@ -123,8 +131,47 @@ export const ceremonySchema: z.ZodType<CeremonyRecord> = z.strictObject({
   // A credential id may be 1023 bytes: 1364 characters.
   subject: z.string().max(2048),
   ticket: key.nullable(),
+  login: key.nullable(),
   expiresAt: millis,
   state: z.enum(['issued', 'used']),
+})
+
+export const loginSchema: z.ZodType<LoginRecord> = z.strictObject({
+  v,
+  id: key,
+  how: z.enum(['idp', 'invitation', 'passkey']),
+  handle,
+  provider: text.nullable(),
+  ticket: key.nullable(),
+  authenticatedAt: millis.nullable(),
+  tapped: z.strictObject({ credential: credentialKey, at: millis }).nullable(),
+  createdAt: millis,
+  expiresAt: millis,
+  state: z.enum(['active', 'ended']),
+})
+
+export const idpRequestSchema: z.ZodType<IdpRequestRecord> = z.strictObject({
+  v,
+  id: key,
+  provider: text,
+  expiresAt: millis,
+  state: z.enum(['issued', 'used']),
+})
+
+export const sessionRequestSchema: z.ZodType<SessionRequestRecord> = z.strictObject({
+  v,
+  id: key,
+  flow: z.enum(['loopback', 'code']),
+  nkey: userNkey,
+  issued: key,
+  host: z.string().max(64),
+  port: z.int().min(1).max(65_535).nullable(),
+  createdAt: millis,
+  expiresAt: millis,
+  state: z.enum(['asked', 'possessed', 'endorsed', 'completed', 'refused']),
+  handle: handle.nullable(),
+  credential: credentialKey.nullable(),
+  completion: key.nullable(),
 })
 
 /** Key in `webauthn_identities` that belongs to (issuer, subject): says whose it is. */

@@ -1,13 +1,13 @@
 /** Opens every bucket of the AUTH account (docs/state.md). */
 import type { RecordPort } from '../core/ports.ts'
-import type { CeremonyRecord, TicketRecord } from '../core/records.ts'
+import type { CeremonyRecord, IdpRequestRecord, LoginRecord, SessionRequestRecord, TicketRecord } from '../core/records.ts'
 import type { Link } from './connection.ts'
 import { type CredentialStore, createCredentialStore } from './credential-store.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createIdentityStore, type IdentityStore } from './identity-store.ts'
 import { type BucketDifference, type BucketSettings, type KvBucket, openBucket } from './kv-bucket.ts'
 import { type OnStoreReport, recordStore } from './record-store.ts'
-import { ceremonySchema, ticketSchema, tombstoneSchema } from './records-schema.ts'
+import { ceremonySchema, idpRequestSchema, loginSchema, sessionRequestSchema, ticketSchema, tombstoneSchema } from './records-schema.ts'
 import { createSessionStore, type SessionStore } from './session-store.ts'
 
 export interface Stores {
@@ -16,6 +16,11 @@ export interface Stores {
   identities: IdentityStore
   tickets: RecordPort<TicketRecord>
   ceremonies: RecordPort<CeremonyRecord>
+  logins: RecordPort<LoginRecord>
+  /** What strangers may begin: apart, and forgetful, so that they can fill nobody else's buckets. */
+  signins: RecordPort<CeremonyRecord>
+  idpRequests: RecordPort<IdpRequestRecord>
+  sessionRequests: RecordPort<SessionRequestRecord>
   guard: Guard
   /** For listing: tickets are few and not cached. */
   ticketBucket: KvBucket
@@ -71,6 +76,35 @@ const SETTINGS = {
     ageSecondsMax: 3_600,
     whenFull: 'refuse',
   },
+  logins: {
+    name: 'webauthn_logins',
+    description: 'People at the page',
+    bytesMax: 16 * MiB,
+    ageSecondsMax: daySeconds,
+    whenFull: 'refuse',
+  },
+  // What anybody may begin. Full, the oldest is forgotten: whoever fills it makes people begin again, and locks nobody out.
+  signins: {
+    name: 'webauthn_signins',
+    description: 'Bytes issued for signing in',
+    bytesMax: 16 * MiB,
+    ageSecondsMax: 900,
+    whenFull: 'forget_oldest',
+  },
+  idpRequests: {
+    name: 'webauthn_idp_requests',
+    description: 'Redirects to identity providers',
+    bytesMax: 16 * MiB,
+    ageSecondsMax: 1_800,
+    whenFull: 'forget_oldest',
+  },
+  sessionRequests: {
+    name: 'webauthn_session_requests',
+    description: 'Terminals that ask for a session',
+    bytesMax: 16 * MiB,
+    ageSecondsMax: 1_800,
+    whenFull: 'forget_oldest',
+  },
   // Full, the guard forgets what is oldest and so the first to expire: refusing would forget what is newest. A grant lasts a
   // day at most, and its entry must outlast the connection.
   guard: {
@@ -96,6 +130,10 @@ export async function openStores(link: Link, options: { replicas: number; onRepo
   // All of them before anything watches: a failed start leaves nothing running.
   const ticketBucket = await open(SETTINGS.tickets)
   const ceremonyBucket = await open(SETTINGS.ceremonies)
+  const loginBucket = await open(SETTINGS.logins)
+  const signinBucket = await open(SETTINGS.signins)
+  const idpRequestBucket = await open(SETTINGS.idpRequests)
+  const sessionRequestBucket = await open(SETTINGS.sessionRequests)
   const credentialBucket = await open(SETTINGS.credentials)
   const sessionBucket = await open(SETTINGS.sessions)
   const tombstoneBucket = await open(SETTINGS.tombstones)
@@ -113,6 +151,10 @@ export async function openStores(link: Link, options: { replicas: number; onRepo
     identities,
     tickets: recordStore(ticketBucket, ticketSchema, onReport),
     ceremonies: recordStore(ceremonyBucket, ceremonySchema, onReport),
+    logins: recordStore(loginBucket, loginSchema, onReport),
+    signins: recordStore(signinBucket, ceremonySchema, onReport),
+    idpRequests: recordStore(idpRequestBucket, idpRequestSchema, onReport),
+    sessionRequests: recordStore(sessionRequestBucket, sessionRequestSchema, onReport),
     guard,
     ticketBucket,
     differences,

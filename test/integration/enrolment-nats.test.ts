@@ -109,6 +109,8 @@ for (const line of NATS_LINES) {
         displayName: 'Alice',
         roles: [],
         claims: {},
+        userHandle: 'AA',
+        devices: [],
         state: 'active',
         createdAt: 1,
       })

@@ -40,6 +40,8 @@ function machineIdentity(change: Partial<IdentityRecord> = {}): IdentityRecord {
     displayName: 'Orders service',
     roles: heldRoles('orders-writer'),
     claims: {},
+    userHandle: 'AA',
+    devices: [],
     state: 'active',
     createdAt: 1,
     ...change,

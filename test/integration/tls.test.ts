@@ -74,6 +74,8 @@ for (const line of NATS_LINES) {
         class: kind,
         plain: true,
         userVerified: false,
+        byCode: false,
+        label: '',
         createdAt: now,
         expiresAt: now + 3_600_000,
         state: 'active',

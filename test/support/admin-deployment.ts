@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { NatsServerLine } from '../../scripts/nats-server.ts'
 import type { LifecycleEvent } from '../../src/core/audit-event.ts'
 import { parseAccountName } from '../../src/core/identifiers.ts'
-import type { Policy, Role } from '../../src/core/policy.ts'
+import { DEFAULT_PERSON_ENROLMENT, type Policy, type Role } from '../../src/core/policy.ts'
 import { AuditUnavailable } from '../../src/core/ports.ts'
 import { serveAdminApi } from '../../src/nats/admin.ts'
 import { adminRequest } from '../../src/nats/admin-client.ts'
@@ -114,19 +114,23 @@ function policyOf(...names: string[]): Policy {
       ttlSeconds: 900,
       sessionSeconds: null,
       plainSessions: false,
+      loginByCode: false,
+      privileged: false,
       limits: { connections: null },
       require: {
         class: null,
         userVerification: false,
         deviceBound: false,
         aaguids: null,
+        attestation: null,
+        approval: false,
         clientTypes: null,
         sourceCidrs: null,
         timeWindows: null,
       },
     }),
   )
-  return { roles: new Map(roles.map((role) => [role.name, role])), hash: 'policy-hash' }
+  return { roles: new Map(roles.map((role) => [role.name, role])), personEnrolment: DEFAULT_PERSON_ENROLMENT, hash: 'policy-hash' }
 }
 
 function known<T>(value: T | null): T {

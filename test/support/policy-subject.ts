@@ -37,7 +37,7 @@ export interface SubjectSpec {
   roles: readonly (string | HeldRole)[]
   claims?: Record<string, string>
   credential?: Partial<CredentialRecord>
-  connection?: Partial<Pick<GrantSubject, 'userVerified' | 'clientType' | 'sourceAddress' | 'rolesMaxAgeSeconds' | 'now'>>
+  connection?: Partial<Pick<GrantSubject, 'userVerified' | 'byCode' | 'clientType' | 'sourceAddress' | 'rolesMaxAgeSeconds' | 'now'>>
 }
 
 /** A machine with nothing special about it, except what `spec` says. `deviceToken` is what `{{device}}` becomes. */
@@ -53,6 +53,8 @@ export function grantSubject(spec: SubjectSpec): GrantSubject & { deviceToken: s
     displayName: handle,
     roles: spec.roles.map((role) => (typeof role === 'string' ? heldRole(role) : role)),
     claims: spec.claims ?? {},
+    userHandle: 'AA',
+    devices: [],
     state: 'active',
     createdAt: 0,
   }
@@ -77,12 +79,14 @@ export function grantSubject(spec: SubjectSpec): GrantSubject & { deviceToken: s
     expiresAt: null,
     endedAt: null,
     enrolledBy: 'test',
+    approvedBy: null,
     ...spec.credential,
   }
   return {
     identity,
     credential,
     userVerified: false,
+    byCode: false,
     clientType: 'nats',
     sourceAddress: '192.0.2.1',
     rolesMaxAgeSeconds: 86_400,

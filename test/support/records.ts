@@ -44,6 +44,7 @@ export function credentialRecord(changes: Partial<CredentialRecord> = {}): Crede
     expiresAt: null,
     endedAt: null,
     enrolledBy: 'admin',
+    approvedBy: null,
     ...changes,
   }
 }
@@ -57,6 +58,8 @@ export function sessionRecord(changes: Partial<SessionRecord> = {}): SessionReco
     class: 'machine',
     plain: false,
     userVerified: false,
+    byCode: false,
+    label: '',
     createdAt: Date.now(),
     expiresAt: Date.now() + 3_600_000,
     state: 'pending',
@@ -75,6 +78,8 @@ export function identityRecord(handle: string, changes: Partial<IdentityRecord> 
     displayName: handle,
     roles: [{ name: roleOf('orders-writer'), source: 'assigned', asOf: 1 }],
     claims: {},
+    userHandle: 'b3JkZXJz',
+    devices: [],
     state: 'active',
     createdAt: 1,
     ...changes,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { VerdictEvent } from '../../src/core/audit-event.ts'
 import type { Journey } from '../../src/core/decide.ts'
+import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
 import { createAuthCallout } from '../../src/nats/auth-callout.ts'
 import { memoryWorld } from '../support/memory-world.ts'
 import { rules } from '../support/scenario.ts'
@@ -45,7 +46,13 @@ async function callout(limits: { inFlightMax: number; queueMax: number }, journe
 
 function journeyWith(): Journey {
   const answer = { grant: () => new Uint8Array([1]), refuse: () => new Uint8Array([2]) }
-  const state = { policy: { roles: new Map(), hash: 'h' }, credentials: [], sessions: [], identities: [], guard: {} }
+  const state = {
+    policy: { roles: new Map(), personEnrolment: DEFAULT_PERSON_ENROLMENT, hash: 'h' },
+    credentials: [],
+    sessions: [],
+    identities: [],
+    guard: {},
+  }
   return { rules: rules(), xkey: null, world: memoryWorld(state, answer) }
 }
 

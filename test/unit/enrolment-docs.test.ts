@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { ENROLMENT_REFUSALS } from '../../src/core/enrolment.ts'
+import { REFUSALS } from '../../src/core/refusal.ts'
 import { REGISTRATION_CHECKS } from '../../src/core/registration.ts'
 import { REQUEST_CHECKS } from '../../src/http/http-refusal.ts'
 import { enrolmentExample } from '../support/enrolment-example.ts'
@@ -29,7 +29,7 @@ describe('docs/enrolment.md', () => {
     const documented = table('## Refusals').flatMap(([status, code, reasons]) =>
       names(reasons).map((reason) => [reason, names(code)[0], status?.split(', ')[0]]),
     )
-    const real = Object.entries(ENROLMENT_REFUSALS).map(([reason, { status, code }]) => [reason, code, String(status)])
+    const real = Object.entries(REFUSALS.enrolment).map(([reason, { status, code }]) => [reason, code, String(status)])
     assert.deepEqual(documented.sort(), real.sort())
   })
 

@@ -2,17 +2,10 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { LIFECYCLE } from '../../src/core/audit-event.ts'
-import {
-  ENROLMENT_REFUSALS,
-  type Judged,
-  judgeCeremony,
-  judgeIdentity,
-  judgeTicket,
-  machineUserHandle,
-  ticketId,
-  ticketText,
-} from '../../src/core/enrolment.ts'
+import { judgeCeremony } from '../../src/core/ceremony.ts'
+import { judgeIdentity, judgeTicket, machineUserHandle, ticketId, ticketText } from '../../src/core/enrolment.ts'
 import type { CeremonyRecord, IdentityRecord } from '../../src/core/records.ts'
+import { type Judged, REFUSALS } from '../../src/core/refusal.ts'
 import { roles, ticketRecord } from '../support/enrolment-service.ts'
 
 const now = new Date('2026-11-20T12:00:00Z')
@@ -25,14 +18,14 @@ function reasonOf(judged: Judged<unknown>): string {
 
 describe('the registry of refusals', () => {
   test('has the reasons of the audit trail, no more and no fewer', () => {
-    assert.deepEqual(Object.keys(ENROLMENT_REFUSALS).sort(), [...LIFECYCLE.enrolment.refused].sort())
+    assert.deepEqual(Object.keys(REFUSALS.enrolment).sort(), [...LIFECYCLE.enrolment.refused].sort())
   })
   test('does not tell bad tickets apart to clients', () => {
     const rows = [
-      ENROLMENT_REFUSALS.ticket_unknown,
-      ENROLMENT_REFUSALS.ticket_used,
-      ENROLMENT_REFUSALS.ticket_expired,
-      ENROLMENT_REFUSALS.ticket_revoked,
+      REFUSALS.enrolment.ticket_unknown,
+      REFUSALS.enrolment.ticket_used,
+      REFUSALS.enrolment.ticket_expired,
+      REFUSALS.enrolment.ticket_revoked,
     ]
     assert.equal(new Set(rows.map(({ status, code, message }) => JSON.stringify({ status, code, message }))).size, 1)
   })
@@ -67,22 +60,28 @@ describe('a ceremony', () => {
     issued: 'i',
     subject: ticket.id,
     ticket: ticket.id,
+    login: null,
     expiresAt: at + 300_000,
     state: 'issued',
   }
-  const expected = { purpose: 'enrol', ticket, now } as const
+  const expected = { purpose: 'enrol', owner: { ticket: ticket.id, login: null }, now } as const
+  const checkOf = (...args: Parameters<typeof judgeCeremony>) => {
+    const judged = judgeCeremony(...args)
+    return judged.ok ? 'accepted' : judged.check
+  }
 
   test('is good for its purpose and ticket until it ends', () => {
-    assert.equal(reasonOf(judgeCeremony(ceremony, expected)), 'accepted')
+    assert.equal(checkOf(ceremony, expected), 'accepted')
   })
   test('is refused for anything else', () => {
-    assert.equal(reasonOf(judgeCeremony(null, expected)), 'ceremony_invalid/unknown')
-    assert.equal(reasonOf(judgeCeremony({ ...ceremony, purpose: 'signin' }, expected)), 'ceremony_invalid/purpose')
-    assert.equal(reasonOf(judgeCeremony(ceremony, { ...expected, purpose: 'enrol-possession' })), 'ceremony_invalid/purpose')
-    assert.equal(reasonOf(judgeCeremony({ ...ceremony, ticket: 'another' }, expected)), 'ceremony_invalid/ticket')
-    assert.equal(reasonOf(judgeCeremony({ ...ceremony, ticket: null }, expected)), 'ceremony_invalid/ticket')
-    assert.equal(reasonOf(judgeCeremony({ ...ceremony, state: 'used' }, expected)), 'ceremony_invalid/used')
-    assert.equal(reasonOf(judgeCeremony({ ...ceremony, expiresAt: at }, expected)), 'ceremony_invalid/expired')
+    assert.equal(checkOf(null, expected), 'unknown')
+    assert.equal(checkOf({ ...ceremony, purpose: 'signin' }, expected), 'purpose')
+    assert.equal(checkOf(ceremony, { ...expected, purpose: 'enrol-possession' }), 'purpose')
+    assert.equal(checkOf({ ...ceremony, ticket: 'another' }, expected), 'ticket')
+    assert.equal(checkOf({ ...ceremony, ticket: null }, expected), 'ticket')
+    assert.equal(checkOf({ ...ceremony, login: 'another' }, expected), 'login')
+    assert.equal(checkOf({ ...ceremony, state: 'used' }, expected), 'used')
+    assert.equal(checkOf({ ...ceremony, expiresAt: at }, expected), 'expired')
   })
 })
 

@@ -45,6 +45,7 @@ describe('the verifier accepts the documented bytes', () => {
       expiresAt: null,
       endedAt: null,
       enrolledBy: 'admin',
+      approvedBy: null,
     }
   }
 

@@ -30,6 +30,7 @@ const active: CredentialRecord = {
   expiresAt: null,
   endedAt: null,
   enrolledBy: 'admin',
+  approvedBy: null,
 }
 const stored: Stored<CredentialRecord> = { record: active, revision: 1 }
 

@@ -35,6 +35,7 @@ const ceremony: CeremonyRecord = {
   issued: newGuardKey(),
   subject: ticket.id,
   ticket: ticket.id,
+  login: null,
   expiresAt: 3,
   state: 'issued',
 }

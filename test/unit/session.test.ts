@@ -102,6 +102,8 @@ describe('the state of a session', () => {
     class: 'machine',
     plain: false,
     userVerified: false,
+    byCode: false,
+    label: '',
     createdAt: now.getTime() - 1000,
     expiresAt: now.getTime() + 1,
     state: 'active',
