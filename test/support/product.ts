@@ -198,7 +198,7 @@ callout:
 urls: ${JSON.stringify(urls)}
 relying_parties:
   machine: { rp_id: ${MACHINE_RP} }
-  person: { rp_id: ${PERSON.rpId}, origins: ["${PERSON.origin}"] }
+  person: { rp_id: ${PERSON.rpId}, origins: ["${PERSON.origin}", "http://localhost:${options.enrolmentPort}"] }
 policy_file: policy.yaml
 enrolment: { listen: "127.0.0.1:${options.enrolmentPort}", origin: "http://localhost:${options.enrolmentPort}" }
 operations: { listen: "127.0.0.1:${options.operationsPort}", auth: none }
@@ -263,6 +263,7 @@ async function writeIdentity(auth: NatsConnection, handle: string, options: Enro
     expiresAt: null,
     endedAt: null,
     enrolledBy: 'admin',
+    approvedBy: null,
     ...options.change,
   } as unknown as CredentialRecord
   const identity = {
@@ -274,6 +275,8 @@ async function writeIdentity(auth: NatsConnection, handle: string, options: Enro
     displayName: handle,
     roles: (options.roles ?? []).map((name) => ({ name, source: kind === 'machine' ? 'assigned' : 'idp', asOf: now })),
     claims: {},
+    userHandle: credential.userHandle,
+    devices: kind === 'person' ? [credentialKey(credential.id)] : [],
     state: 'active',
     createdAt: now,
   } as unknown as IdentityRecord

@@ -43,6 +43,16 @@ function violation(file: string, specifier: string): string | null {
     if (!isLocal) return specifier.startsWith('node:') ? null : 'the SDK has no dependencies'
     return inLayer('client') || PROTOCOL_FILES.includes(target) ? null : 'the SDK shares the protocol files of core only'
   }
+  if (layer === 'browser') {
+    if (!isLocal) return specifier === '@nats-io/nats-core' || specifier.startsWith('@noble/hashes/') ? null : 'browsers have no Node'
+    return inLayer('browser') || PROTOCOL_FILES.includes(target) ? null : 'the browser SDK shares the protocol files of core only'
+  }
+  if (layer === 'page') {
+    if (!isLocal) return specifier === '@simplewebauthn/browser' ? null : 'the page uses SimpleWebAuthn alone'
+    return inLayer('page') || ['src/core/people.ts', 'src/core/encoding.ts'].includes(target)
+      ? null
+      : "the page shares core's types of people"
+  }
   if (EDGES.includes(layer)) {
     if (!isLocal) return null
     return inLayer('core') || inLayer(layer) ? null : 'an edge imports core and itself, never another edge'
@@ -66,7 +76,8 @@ describe('the layers', () => {
 
   test('hold a file of every folder, so that none escapes the rules', () => {
     const folders = new Set(files.filter((file) => file.split('/').length > 2).map((file) => file.split('/')[1]))
-    for (const folder of folders) assert.ok(['core', 'client', 'cli', ...EDGES].includes(folder as string), `src/${folder}`)
+    for (const folder of folders)
+      assert.ok(['core', 'client', 'browser', 'page', 'cli', ...EDGES].includes(folder as string), `src/${folder}`)
   })
 
   const violations: [string, string][] = [
@@ -96,6 +107,12 @@ describe('the layers', () => {
     ['src/client/index.ts', '../core/decide.ts'],
     ['src/client/index.ts', '../core/identifiers.ts'],
     ['src/client/index.ts', '../nats/connection.ts'],
+    ['src/browser/index.ts', 'node:crypto'],
+    ['src/browser/index.ts', '../client/index.ts'],
+    ['src/browser/index.ts', '../core/people.ts'],
+    ['src/page/main.ts', '../core/decide.ts'],
+    ['src/page/main.ts', '../browser/index.ts'],
+    ['src/page/main.ts', 'openid-client'],
     ['src/config.ts', './main.ts'],
     ['src/config.ts', './cli/command.ts'],
   ]
@@ -112,6 +129,10 @@ describe('the layers', () => {
       ['src/nats/x.ts', 'nats'],
       ['src/client/x.ts', '../core/nkey.ts'],
       ['src/client/x.ts', 'node:fs'],
+      ['src/browser/x.ts', '@noble/hashes/sha2.js'],
+      ['src/browser/x.ts', '../core/protocol.ts'],
+      ['src/page/x.ts', '@simplewebauthn/browser'],
+      ['src/page/x.ts', '../core/people.ts'],
       ['src/cli/x.ts', '../nats/connection.ts'],
       ['src/main.ts', './http/server.ts'],
     ]
@@ -140,18 +161,22 @@ describe('the layers', () => {
   test('are enforced by the linter as well: it finds one violation of each rule, and nothing else', () => {
     const config = JSON.parse(readFileSync('biome.json', 'utf8')) as Record<string, unknown>
     const text = JSON.stringify(config)
-    for (const name of ['core', 'client', ...EDGES]) assert.ok(text.includes(`"src/${name}/**"`), name)
+    for (const name of ['core', 'client', 'browser', 'page', ...EDGES]) assert.ok(text.includes(`"src/${name}/**"`), name)
     const refused: [string, string][] = [
       ['src/core/refused.ts', '../nats/connection.ts'],
       ['src/core/refused-package.ts', 'nats'],
       ['src/nats/refused.ts', '../http/server.ts'],
       ['src/client/refused.ts', '../core/decide.ts'],
+      ['src/browser/refused.ts', '../core/people.ts'],
+      ['src/page/refused.ts', '../core/decide.ts'],
       ['src/refused.ts', './main.ts'],
     ]
     const allowed: [string, string][] = [
       ['src/core/allowed.ts', './denial.ts'],
       ['src/nats/allowed.ts', '../core/ports.ts'],
       ['src/client/allowed.ts', '../core/nkey.ts'],
+      ['src/browser/allowed.ts', '../core/nkey.ts'],
+      ['src/page/allowed.ts', '../core/people.ts'],
       ['src/allowed.ts', './nats/connection.ts'],
     ]
     const dir = mkdtempSync(join(tmpdir(), 'nats-webauthn-layers-'))
