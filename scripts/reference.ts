@@ -40,7 +40,7 @@ function rows(schema: JsonSchema, prefix: string): string[] {
     const standard = isRequired ? '*required*' : member.default === undefined || section ? '' : `\`${JSON.stringify(member.default)}\``
     const row = `| \`${name}\` | ${kindOf(member)} | ${standard} | ${member.description ?? ''} |`
     const inner = [member, ...(member.anyOf ?? [])].flatMap((part) => rows(part, `${name}.`))
-    const items = (member.items?.anyOf ?? []).flatMap((part) => rows(part, `${name}[].`))
+    const items = [member.items ?? {}, ...(member.items?.anyOf ?? [])].flatMap((part) => rows(part, `${name}[].`))
     return [row, ...inner, ...items]
   })
 }

@@ -1,4 +1,5 @@
 /** What the schema of nats-webauthn.yaml cannot say: settings that contradict each other or could never work. */
+import { identityProviderProblems } from './config-identity-providers.ts'
 import { isLoopbackListener, type RawConfig } from './config-schema.ts'
 import { canonicalServerUrl, isLoopbackHost, parseServerUrl, serverUrlParts } from './core/identifiers.ts'
 
@@ -9,7 +10,7 @@ export interface ConfigProblem {
 
 /** Every contradiction in a configuration of the right shape. */
 export function configProblems(raw: RawConfig): ConfigProblem[] {
-  return [...accountProblems(raw), ...urlProblems(raw), ...partyProblems(raw), ...listenerProblems(raw)]
+  return [...accountProblems(raw), ...urlProblems(raw), ...partyProblems(raw), ...listenerProblems(raw), ...providerProblems(raw)]
 }
 
 function accountProblems({ callout: { accounts } }: RawConfig): ConfigProblem[] {
@@ -50,7 +51,7 @@ function urlProblems(raw: RawConfig): ConfigProblem[] {
   return problems
 }
 
-function partyProblems({ relying_parties: { machine, person } }: RawConfig): ConfigProblem[] {
+function partyProblems({ relying_parties: { machine, person }, enrolment }: RawConfig): ConfigProblem[] {
   if (person === undefined) return []
   const where = ['relying_parties', 'person']
   const problems: ConfigProblem[] = []
@@ -60,6 +61,10 @@ function partyProblems({ relying_parties: { machine, person } }: RawConfig): Con
   for (const [index, origin] of person.origins.entries()) {
     const message = originProblem(origin, person.rp_id)
     if (message !== null) problems.push({ where: [...where, 'origins', index], message })
+  }
+  // Otherwise the passkeys that people make at the page would be refused when they connect, or could not be made at all.
+  if (problems.length === 0 && enrolment !== undefined && isHttpOrigin(enrolment.origin) && !person.origins.includes(enrolment.origin)) {
+    problems.push({ where: [...where, 'origins'], message: `people sign in at enrolment.origin: ${enrolment.origin} must be among them` })
   }
   return problems
 }
@@ -76,6 +81,10 @@ function isHttpOrigin(text: string): boolean {
   const url = new URL(text)
   if (url.origin !== text) return false
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
+}
+
+function providerProblems({ identity_providers, relying_parties: { person }, enrolment }: RawConfig): ConfigProblem[] {
+  return identityProviderProblems(identity_providers, { hasPeople: person !== undefined, hasPage: enrolment !== undefined })
 }
 
 function listenerProblems({ enrolment, operations, nats }: RawConfig): ConfigProblem[] {

@@ -3,6 +3,7 @@
  * docs/configuration.md is drawn from the descriptions and defaults here.
  */
 import { z } from 'zod'
+import { identityProviders } from './config-identity-providers.ts'
 import { parseDuration, parseSize } from './config-units.ts'
 import { isLoopbackHost, parseAccountName, parseServerId } from './core/identifiers.ts'
 import { bareHost } from './core/server-address.ts'
@@ -180,6 +181,13 @@ export const configSchema = z.strictObject({
     .describe('Older statements of an identity provider count for nothing.'),
   leeway: duration('leeway', { min: '0s', max: '60s' }).prefault('5s').describe('Tolerance for clocks, for validity times only.'),
   policy_file: file.describe('Roles and what they allow (docs/policy.md); read again when it changes and on SIGHUP.'),
+  metadata: z
+    .strictObject({
+      blob_file: file.describe("The service's signed blob, as fetched; read again when it changes and on SIGHUP."),
+      root_file: file.optional().describe("Root certificates that sign it, PEM; those of FIDO's own service otherwise."),
+    })
+    .optional()
+    .describe('FIDO metadata (MDS 3), for enrolment policies that ask for `mds` (docs/people.md). Never fetched by the verifier.'),
   audit: z
     .strictObject({
       replicas: replicas.default(1).describe('Copies of the audit streams: 3 in a cluster.'),
@@ -204,7 +212,8 @@ export const configSchema = z.strictObject({
         .describe('Addresses of reverse proxies whose `X-Forwarded-For` names the source.'),
     })
     .optional()
-    .describe('Where machines enrol. Without it nobody new enrols through this verifier.'),
+    .describe('Where machines enrol, and where people have their page. Without it nobody new enrols through this verifier.'),
+  identity_providers: identityProviders.default([]).describe('Where people sign in (docs/identity-providers.md).'),
   operations: z
     .strictObject({
       listen: listen.describe('Address of `/metrics`, `/livez` and `/readyz`.'),

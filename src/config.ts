@@ -2,12 +2,14 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { configProblems } from './config-checks.ts'
+import { toIdpConfigs } from './config-identity-providers.ts'
 import { ALGORITHMS, CONFIG_KEYS, configSchema, type RawConfig } from './config-schema.ts'
 import { type AccountName, parseAccountName, parseServerId, parseServerUrl, type ServerId } from './core/identifiers.ts'
 import { decodeSeed, type NkeyKind } from './core/nkey.ts'
 import { schemaIssues } from './core/policy-document.ts'
 import type { AllowedUrl, Rules } from './core/rules.ts'
 import { parseYaml, pathText } from './core/yaml-document.ts'
+import type { IdpConfig } from './idp/idp-config.ts'
 import type { MetricsAuth } from './observability/metrics-auth.ts'
 
 /** The configuration cannot be used: exit 78 with one line a problem (`file:line: message`). */
@@ -49,8 +51,10 @@ export interface Config {
   accounts: { auth: AccountName; audit: AccountName; system: AccountName; targets: AccountName[] }
   rules: Rules
   policyFile: string
+  metadata: { blobFile: string; rootFile: string | null } | null
   audit: { replicas: 1 | 3 | 5; maxBytes: number; denialsMaxBytes: number; maxAgeDays: number; ackBudgetMs: number }
   enrolment: { listen: ListenAddress; origin: string; tls: CertificateFiles | null; trustedProxies: string[] } | null
+  identityProviders: IdpConfig[]
   operations: { listen: ListenAddress; tls: CertificateFiles | null; auth: MetricsAuth }
   admin: { name: string; seedFile: string } | null
   auditor: { seedFile: string } | null
@@ -112,9 +116,11 @@ export function secretProblems(config: Config): string[] {
     auth.mode === 'bearer' ? auth.tokenFile : undefined,
     auth.mode === 'basic' ? auth.usersFile : undefined,
   ]
+  const clientSecrets = config.identityProviders.flatMap(({ clientSecretFile }) => clientSecretFile ?? [])
   return [
     ...seeds.map(([path, kind]) => problemOf(() => readSeed(path, kind))),
     ...others.map((path) => (path === undefined ? null : problemOf(() => readSecretFile(path)))),
+    ...clientSecrets.map((path) => problemOf(() => readClientSecret(path))),
   ].filter((problem) => problem !== null)
 }
 
@@ -148,6 +154,13 @@ export function readSecretFile(path: string): string {
   } finally {
     closeSync(fd)
   }
+}
+
+/** The secret of a client of an identity provider. Throws ConfigInvalid. */
+export function readClientSecret(path: string): string {
+  const text = readSecretFile(path)
+  if (text === '') throw new ConfigInvalid([`${path}: empty`])
+  return text
 }
 
 /** An nkey seed of `kind` from its file. Throws ConfigInvalid, without a word of what is in the file. */
@@ -209,6 +222,10 @@ function toConfig(raw: RawConfig, file: string): Config {
     },
     rules: toRules(raw),
     policyFile: path(raw.policy_file),
+    metadata:
+      raw.metadata === undefined
+        ? null
+        : { blobFile: path(raw.metadata.blob_file), rootFile: raw.metadata.root_file === undefined ? null : path(raw.metadata.root_file) },
     audit: {
       replicas: audit.replicas,
       maxBytes: audit.max_bytes,
@@ -225,6 +242,7 @@ function toConfig(raw: RawConfig, file: string): Config {
             tls: certificate(enrolment.tls),
             trustedProxies: enrolment.trusted_proxies,
           },
+    identityProviders: toIdpConfigs(raw.identity_providers, path),
     operations: { listen: operations.listen, tls: certificate(operations.tls), auth: toAuth(operations.auth, path) },
     admin: admin === undefined ? null : { name: admin.name, seedFile: path(admin.seed_file) },
     auditor: auditor === undefined ? null : { seedFile: path(auditor.seed_file) },

@@ -26,6 +26,7 @@ import {
   openPolicy,
   type Parts,
 } from './verifier-parts.ts'
+import { openPeople, type People } from './verifier-people.ts'
 import { type VerifierRecords, verifierRecords } from './verifier-records.ts'
 import { openAdmin, openState } from './verifier-state.ts'
 import { VERSION } from './version.ts'
@@ -34,9 +35,9 @@ export interface Verifier {
   isReady(): boolean
   /** Where /metrics, /livez and /readyz are. */
   operations: ListenAddress
-  /** Where machines enrol, or null. */
+  /** Where machines enrol and people sign in, or null. */
   enrolment: ListenAddress | null
-  /** Reads the policy file now, as SIGHUP does. */
+  /** Reads the policy file and the metadata file now, as SIGHUP does. */
   reloadPolicy(): Promise<void>
   /** Drains: no request that was taken stays unanswered or unrecorded. */
   stop(): Promise<void>
@@ -101,7 +102,9 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
     credentials: quarantine.watched,
   })
   parts.callout = callout
-  const enrolment = await openEnrolment(config, { stores, policy, log, lifecycle: audit.lifecycle })
+  const people = await openPeople(config, { stores, kicker, policy, lifecycle: audit.lifecycle, log })
+  started.push(() => people?.metadata.close())
+  const enrolment = await openEnrolment(config, { stores, policy, log, lifecycle: audit.lifecycle, people })
   started.push(() => enrolment?.app.close())
   const admin = openAdmin(config, { links, stores, kicker, audit, policy, parts, log })
   started.push(() => admin.stop())
@@ -116,6 +119,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
     enrolment: enrolment?.address ?? null,
     reloadPolicy: async () => {
       const { outcome } = await policy.reload()
+      await people?.metadata.reload()
       log.info({ outcome, policy: policy.current().hash.slice(0, 12) }, 'policy read again')
     },
     stop: () =>
@@ -124,6 +128,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
         callout,
         admin,
         enrolment,
+        people,
         kicker,
         quarantine,
         records,
@@ -215,6 +220,7 @@ async function stop(verifier: {
   callout: AuthCallout
   admin: AdminApi
   enrolment: Enrolment | null
+  people: People | null
   kicker: Kicker
   quarantine: Quarantine
   records: VerifierRecords
@@ -225,7 +231,8 @@ async function stop(verifier: {
   operations: OperationsListener
   log: Logger
 }): Promise<void> {
-  const { readiness, callout, admin, enrolment, kicker, quarantine, records, audit, policy, stores, links, operations, log } = verifier
+  const { readiness, callout, admin, enrolment, people, kicker, quarantine, records, audit, policy, stores, links, operations, log } =
+    verifier
   const endsAt = performance.now() + drainMsMax
   const msLeft = () => Math.max(drainStepMs.min, Math.min(drainStepMs.max, endsAt - performance.now()))
   const step = async (name: string, work: () => Promise<unknown> | undefined, ms = msLeft()) => {
@@ -253,6 +260,7 @@ async function stop(verifier: {
   kicker.stop()
   audit.streams.stop()
   policy.close()
+  people?.metadata.close()
   stores.stop()
   await step('connections', () => drainLinks(links))
   await step('operations', () => operations.close())

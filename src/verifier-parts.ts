@@ -21,6 +21,7 @@ import { type PolicyFile, PolicyInvalid, type PolicyRefusal, watchPolicyFile } f
 import type { Readiness } from './readiness.ts'
 import { type StreamWatch, watchStreams } from './stream-watch.ts'
 import { type Links, readPem } from './verifier-links.ts'
+import type { People } from './verifier-people.ts'
 import { refusalLines, type VerifierRecords } from './verifier-records.ts'
 import { VERSION } from './version.ts'
 
@@ -218,13 +219,14 @@ export interface Enrolment {
   address: ListenAddress
 }
 
-/** The HTTP listener of enrolments, or null where the configuration has none. */
+/** The HTTP listener of machines that enrol and of people, or null where the configuration has none. */
 export async function openEnrolment(
   config: Config,
-  { stores, policy, log, lifecycle }: { stores: Stores; policy: PolicyFile; log: Logger; lifecycle: LifecyclePort },
+  parts: { stores: Stores; policy: PolicyFile; log: Logger; lifecycle: LifecyclePort; people: People | null },
 ): Promise<Enrolment | null> {
   const { enrolment, rules } = config
   if (enrolment === null) return null
+  const { stores, policy, log, lifecycle, people } = parts
   const { listen, origin, tls, trustedProxies } = enrolment
   const app = createHttpServer({
     rules,
@@ -235,6 +237,8 @@ export async function openEnrolment(
     credentials: stores.credentials.records,
     identities: stores.identities,
     lifecycle,
+    people: people?.world ?? null,
+    page: people?.page ?? null,
     policyHash: () => policy.current().hash,
     logger: log,
     tls: tls === null ? null : { cert: readPem(tls.certFile), key: readSecretFile(tls.keyFile) },

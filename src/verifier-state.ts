@@ -72,6 +72,7 @@ export function openAdmin(
       policy: policy.current,
       version: VERSION,
       enrolmentUrl: config.enrolment?.origin ?? null,
+      pageOrigin: config.rules.person === null ? null : (config.enrolment?.origin ?? null),
       isReady: () => parts.parts.readiness?.isReady() ?? false,
     },
     onFailure: (cause) => log.error({ err: cause }, 'admin api'),

@@ -3,6 +3,7 @@ import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
 import { AUDIT_STREAMS, type AuditStreamName } from '../core/audit-streams.ts'
 import { cloudEventHeaders } from './cloudevent.ts'
 import { lifecycleRecord } from './ocsf-lifecycle.ts'
+import { loginRecord } from './ocsf-login.ts'
 import { type RecordOrigin, recordId, verdictRecord } from './ocsf-verdict.ts'
 
 /** Immutable once made, so that a retry under the same id carries the same bytes. */
@@ -47,13 +48,13 @@ export function lifecycleMessage(event: LifecycleEvent, origin: RecordOrigin): A
     type: `nats-webauthn.${code}`,
     time: new Date(event.at),
     subject: event.handle,
-    class: 'entity_management',
+    class: event.area === 'login' ? 'authentication' : 'entity_management',
   })
   return {
     id: event.id,
     stream: AUDIT_STREAMS.audit,
     subject: `audit.webauthn.${code}`,
     headers,
-    body: JSON.stringify(lifecycleRecord(event, code, origin)),
+    body: JSON.stringify(event.area === 'login' ? loginRecord(event, code, origin) : lifecycleRecord(event, code, origin)),
   }
 }

@@ -17,6 +17,8 @@ export const textCharsMax = 256
 export const detailCharsMax = 1024
 const listLengthMax = 128
 export const factsMax = 16
+/** A credential id may be 1023 bytes: 1364 characters. */
+export const targetCharsMax = 1400
 const listedCharsMax = 64
 const identityCharsMax = 1024
 
@@ -51,4 +53,11 @@ function encodePart(text: string): string {
 export function safeList(values: readonly string[]): string[] {
   const listed = values.slice(0, listLengthMax).map((value) => safeText(value, listedCharsMax))
   return values.length > listLengthMax ? [...listed, `…+${values.length - listLengthMax}`] : listed
+}
+
+/** Where a client is: an address, or what else nats-server or a proxy calls it. */
+export function endpointOf(host: string): { ip: string } | { hostname: string } | Record<never, never> {
+  const text = safeText(host, textCharsMax)
+  if (text === '') return {}
+  return /^[0-9.]+$/.test(text) || text.includes(':') ? { ip: text } : { hostname: text }
 }

@@ -1,7 +1,7 @@
-/** Everything that is not a verdict, as OCSF 1.8.0 Entity Management events (class 3004). */
+/** Everything that is neither a verdict nor a login, as OCSF 1.8.0 Entity Management events (class 3004). */
 import type { LIFECYCLE, LifecycleArea, LifecycleEvent } from '../core/audit-event.ts'
 import { safeText } from '../core/safe-text.ts'
-import { detailCharsMax, factsMax, metadata, type RecordOrigin, safeList, textCharsMax } from './ocsf-common.ts'
+import { detailCharsMax, factsMax, metadata, type RecordOrigin, safeList, targetCharsMax, textCharsMax } from './ocsf-common.ts'
 
 /** OCSF 3004 activity_id by name. */
 const ACTIVITIES = {
@@ -21,16 +21,19 @@ const ACTIVITIES = {
 } as const
 type Activity = keyof typeof ACTIVITIES
 
+/** Areas whose records are of this class; `login` has one of its own (ocsf-login.ts). */
+type ManagedArea = Exclude<LifecycleArea, 'login'>
+export type ManagedEvent = Extract<LifecycleEvent, { area: ManagedArea }>
+
 type Reasons<A extends LifecycleArea> = (typeof LIFECYCLE)[A][keyof (typeof LIFECYCLE)[A]] extends readonly (infer R extends string)[]
   ? R
   : never
 
 // What was done: an area's `usual` activity, which is also what was attempted in vain, and successes that are another.
-const BY_CODE: { readonly [A in LifecycleArea]: { usual: Activity } & { readonly [R in Reasons<A>]?: Activity } } = {
+const BY_CODE: { readonly [A in ManagedArea]: { usual: Activity } & { readonly [R in Reasons<A>]?: Activity } } = {
   enrolment: { usual: 'Enroll', invited: 'Create', ticket_revoked: 'Delete' },
-  login: { usual: 'Other' },
-  credential: { usual: 'Update', revoked: 'Unenroll', quarantined: 'Suspend', released: 'Resume' },
-  session: { usual: 'Update', revoked: 'Delete' },
+  credential: { usual: 'Update', revoked: 'Unenroll', quarantined: 'Suspend', released: 'Resume', approved: 'Enable' },
+  session: { usual: 'Update', endorsed: 'Create', completed: 'Activate', revoked: 'Delete' },
   identity: { usual: 'Update', created: 'Create', disabled: 'Disable', enabled: 'Enable' },
   policy: { usual: 'Update' },
   admin: { usual: 'Other', read: 'Read' },
@@ -39,7 +42,7 @@ const BY_CODE: { readonly [A in LifecycleArea]: { usual: Activity } & { readonly
 }
 
 /** One record of one event. */
-export function lifecycleRecord(event: LifecycleEvent, code: string, origin: RecordOrigin) {
+export function lifecycleRecord(event: ManagedEvent, code: string, origin: RecordOrigin) {
   const activity = activityOf(event)
   const succeeded = event.outcome === 'succeeded'
   return {
@@ -53,14 +56,14 @@ export function lifecycleRecord(event: LifecycleEvent, code: string, origin: Rec
     type_name: `Entity Management: ${activity}`,
     time: event.at,
     metadata: metadata(origin, { id: event.id, code, correlates: null }),
-    ...severityOf(event),
+    ...lifecycleSeverity(event),
     status_id: succeeded ? 1 : 2,
     status: succeeded ? 'Success' : 'Failure',
     status_code: event.reason,
     status_detail: safeText(event.detail, detailCharsMax),
     actor: actorOf(event),
     entity: {
-      uid: safeText(event.target.id, 1400) || 'none',
+      uid: safeText(event.target.id, targetCharsMax) || 'none',
       type: event.target.kind,
       ...(event.handle === null ? {} : { name: event.handle }),
     },
@@ -72,12 +75,13 @@ export function lifecycleRecord(event: LifecycleEvent, code: string, origin: Rec
   }
 }
 
-function activityOf(event: LifecycleEvent): Activity {
+function activityOf(event: ManagedEvent): Activity {
   const byReason: { usual: Activity } & Partial<Record<string, Activity>> = BY_CODE[event.area]
   return (event.outcome === 'succeeded' ? byReason[event.reason] : undefined) ?? byReason.usual
 }
 
-function severityOf(event: LifecycleEvent): { severity_id: number; severity: string } {
+/** How bad it is, where no area says otherwise. */
+export function lifecycleSeverity(event: LifecycleEvent): { severity_id: number; severity: string } {
   // A shut-out key and a verifier that stopped answering succeed as actions and still need somebody to look.
   if (event.reason === 'quarantined') return { severity_id: 4, severity: 'High' }
   if (event.reason === 'not_ready') return { severity_id: 3, severity: 'Medium' }
@@ -91,7 +95,8 @@ function severityOf(event: LifecycleEvent): { severity_id: number; severity: str
   }
 }
 
-function actorOf({ actor }: LifecycleEvent) {
+/** Who did it. */
+export function actorOf({ actor }: LifecycleEvent) {
   const name = safeText(actor.name, textCharsMax)
   switch (actor.kind) {
     case 'verifier':
@@ -107,8 +112,10 @@ function actorOf({ actor }: LifecycleEvent) {
   }
 }
 
-function factsOf(event: LifecycleEvent): Record<string, string | number | boolean> {
-  const entries = Object.entries(event.facts).slice(0, factsMax)
+/** The facts, escaped and cut. Who allowed a step comes first: nothing that follows can push it out. */
+export function factsOf(event: LifecycleEvent): Record<string, string | number | boolean> {
+  const { allowedBy, ...others } = event.facts
+  const entries = Object.entries({ ...(allowedBy === undefined ? {} : { allowedBy }), ...others }).slice(0, factsMax)
   return Object.fromEntries(
     entries.map(([name, value]) => [safeText(name, 64), typeof value === 'string' ? safeText(value, textCharsMax) : value]),
   )

@@ -2,7 +2,7 @@
 import type { ConnectionFacts, IdentityFacts, Verdict, VerdictEvent } from '../core/audit-event.ts'
 import { DENIALS, ERRORS, GRANTS } from '../core/denial.ts'
 import { safeText } from '../core/safe-text.ts'
-import { identityUid, metadata, type RecordOrigin, safeList, textCharsMax } from './ocsf-common.ts'
+import { endpointOf, identityUid, metadata, type RecordOrigin, safeList, textCharsMax } from './ocsf-common.ts'
 
 export type { RecordOrigin }
 
@@ -108,10 +108,8 @@ function userOf(identity: IdentityFacts | null, roles: readonly string[]) {
 
 function endpoints(connection: ConnectionFacts, { single }: { single: boolean }) {
   const { clientHost, clientName, serverId, serverName } = connection
-  const host = safeText(clientHost, textCharsMax)
-  const isAddress = /^[0-9.]+$/.test(host) || host.includes(':')
   const source = {
-    ...(host === '' ? {} : isAddress ? { ip: host } : { hostname: host }),
+    ...endpointOf(clientHost),
     ...(single && clientName !== '' ? { name: safeText(clientName, textCharsMax) } : {}),
   }
   return {

@@ -7,7 +7,7 @@ import { AUDIT_STREAMS, type AuditStreamName } from '../core/audit-streams.ts'
 
 /** Areas of each stream: the token after `audit.webauthn.`. */
 export const STREAM_AREAS = {
-  [AUDIT_STREAMS.audit]: ['connection', 'credential', 'session', 'identity', 'enrolment', 'policy', 'admin', 'verifier'],
+  [AUDIT_STREAMS.audit]: ['connection', 'credential', 'session', 'identity', 'enrolment', 'login', 'policy', 'admin', 'verifier'],
   [AUDIT_STREAMS.denials]: ['request'],
 } as const satisfies Record<AuditStreamName, readonly string[]>
 

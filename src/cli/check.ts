@@ -2,11 +2,13 @@
 
 import { readFileSync } from 'node:fs'
 import { type Config, dangers, secretProblems } from '../config.ts'
+import { rolesNotInPolicy } from '../core/claim-mapping.ts'
 import { parsePolicy } from '../core/policy-document.ts'
 import { CONFIG_OPTION, type Command, JSON_OPTION } from './command.ts'
 import { configPath, loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'
 import { liveChecks } from './live-checks.ts'
+import { listenerChecks, passkeyCheck } from './page-checks.ts'
 import { publicKeysCheck } from './public-keys.ts'
 
 /** One thing that was looked at. `passed` null: it could not be looked at from here. */
@@ -41,14 +43,17 @@ export const check: Command = {
     if (publicKeys !== null) tell(publicKeys)
     const { result, natsServerMin } = checkPolicy(config)
     tell(result)
+    const passkeys = passkeyCheck(config)
+    if (passkeys !== null) tell(passkeys)
     if (input.flag('offline') || problems.length > 0) return failed ? EXIT.refused : EXIT.ok
     for await (const result of liveChecks(config, natsServerMin)) tell(result)
+    for await (const result of listenerChecks(config)) tell(result)
     return failed ? EXIT.refused : EXIT.ok
   },
 }
 
 /** Whether the policy can be used, and the oldest nats-server that it counts on. */
-function checkPolicy({ policyFile, accounts }: Config): { result: CheckResult; natsServerMin: string | null } {
+function checkPolicy({ policyFile, accounts, identityProviders }: Config): { result: CheckResult; natsServerMin: string | null } {
   let text: string
   try {
     text = readFileSync(policyFile, 'utf8')
@@ -61,5 +66,10 @@ function checkPolicy({ policyFile, accounts }: Config): { result: CheckResult; n
     return { result: { name: 'policy', passed: false, detail }, natsServerMin: null }
   }
   const { policy, warnings, natsServerMin } = parsed
-  return { result: { name: 'policy', passed: true, detail: `${policy.roles.size} roles, ${warnings.length} warnings` }, natsServerMin }
+  const strangers = [...new Set(identityProviders.flatMap(({ mapping }) => rolesNotInPolicy(mapping, policy)))]
+  const unknown = strangers.length === 0 ? '' : `; identity_providers map to roles that it has not: ${strangers.join(', ')}`
+  return {
+    result: { name: 'policy', passed: true, detail: `${policy.roles.size} roles, ${warnings.length} warnings${unknown}` },
+    natsServerMin,
+  }
 }

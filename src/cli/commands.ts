@@ -10,6 +10,8 @@ import { helpCommand, version } from './help-command.ts'
 import { identityCommands } from './identity.ts'
 import { init } from './init.ts'
 import { invitationCommands } from './invite.ts'
+import { login } from './login.ts'
+import { logout } from './logout.ts'
 import { policyCommands } from './policy.ts'
 import { serve } from './serve.ts'
 import { sessionCommands } from './session.ts'
@@ -21,6 +23,8 @@ export const COMMANDS: readonly Command[] = [
   healthcheck,
   ...invitationCommands,
   enrol,
+  login,
+  logout,
   ...credentialCommands,
   ...sessionCommands,
   ...identityCommands,

@@ -1,4 +1,4 @@
-/** `credential list|show|revoke|release`: enrolled devices. */
+/** `credential list|show|approve|revoke|release`: enrolled devices. */
 import { type CredentialId, parseCredentialId } from '../core/identifiers.ts'
 import { CREDENTIAL_STATES } from '../nats/credential-store.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, instant, list } from './admin-command.ts'
@@ -26,8 +26,8 @@ const listCredentials: Command = {
     list(input, io, {
       operation: 'credential.list',
       body: { handle: handleOption(input), state: stateOption(input, CREDENTIAL_STATES) },
-      line: ({ id, handle, class: kind, state, createdAt, connections }) =>
-        `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}`,
+      line: ({ id, handle, class: kind, state, createdAt, approvedBy, connections }) =>
+        `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}${approvedBy === null ? '' : `  approved by ${approvedBy}`}`,
     }),
 }
 
@@ -40,6 +40,21 @@ const show: Command = {
   positionals: { min: 1, max: 1 },
   run: (input, io) =>
     ask(input, io, { operation: 'credential.show', body: { id: idOf(input) }, show: (item) => io.out(JSON.stringify(item, null, 2)) }),
+}
+
+const approve: Command = {
+  name: 'credential approve',
+  summary: 'Approve a device for the roles that require approval. It stands until the credential is revoked.',
+  usage: `ID ${ADMIN_USAGE}`,
+  examples: ['nats-webauthn credential approve 5dBvWnCFzRZ3…'],
+  options: ADMIN_OPTIONS,
+  positionals: { min: 1, max: 1 },
+  run: (input, io) =>
+    ask(input, io, {
+      operation: 'credential.approve',
+      body: { id: idOf(input) },
+      show: (change) => io.out(changeLine(`${change.item.id} of ${change.item.handle} is approved by ${change.item.approvedBy}`, change)),
+    }),
 }
 
 const revoke: Command = {
@@ -72,4 +87,4 @@ const release: Command = {
     }),
 }
 
-export const credentialCommands: readonly Command[] = [listCredentials, show, revoke, release]
+export const credentialCommands: readonly Command[] = [listCredentials, show, approve, revoke, release]

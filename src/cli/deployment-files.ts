@@ -38,6 +38,7 @@ export const COPIED_FILES = {
   'nats-server.conf': 'nats-server.conf',
   'docker-compose.yml': 'docker-compose.yml',
   'deploy/prometheus/prometheus.yml': 'deploy/prometheus/prometheus.yml',
+  'deploy/prometheus/alerts.yml': 'deploy/prometheus/alerts.yml',
   'nats-webauthn.yaml': 'deploy/init/nats-webauthn.yaml',
   'policy.yaml': 'deploy/init/policy.yaml',
 } as const

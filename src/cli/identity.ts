@@ -1,5 +1,5 @@
 /** `identity list|show|roles|disable|enable`: people and machines, whatever devices they have. */
-
+import type { IdentityView } from '../nats/admin-protocol.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, list } from './admin-command.ts'
 import { handleOf, ROLE_OPTION, rolesOf } from './arguments.ts'
 import type { Command } from './command.ts'
@@ -15,8 +15,10 @@ const listIdentities: Command = {
     list(input, io, {
       operation: 'identity.list',
       body: {},
-      line: ({ handle, class: kind, state, roles, connections }) =>
-        `${handle}  ${kind}  ${state}  ${roles.map(({ name }) => name).join(',') || '-'}  connections ${connections}`,
+      line: ({ handle, class: kind, state, roles, devices, connections }) => {
+        const held = [...new Set(roles.map(({ name }) => name))].join(',') || '-'
+        return `${handle}  ${kind}  ${state}  ${held}  ${kind === 'person' ? `devices ${devices.length}  ` : ''}connections ${connections}`
+      },
     }),
 }
 
@@ -37,7 +39,8 @@ const show: Command = {
 
 const roles: Command = {
   name: 'identity roles',
-  summary: "Replace an identity's assigned roles; its live connections end and come back with the new ones.",
+  summary:
+    "Replace an identity's assigned roles, not those of its identity provider; its live connections end and come back with the new ones.",
   usage: `NAME [--role ROLE]… ${ADMIN_USAGE}`,
   examples: ['nats-webauthn identity roles orders --role orders-writer --role orders-reader', 'nats-webauthn identity roles orders'],
   options: { ...ROLE_OPTION, ...ADMIN_OPTIONS },
@@ -47,8 +50,12 @@ const roles: Command = {
       operation: 'identity.roles',
       body: { handle: handleOf(input), roles: rolesOf(input) },
       show: (change) =>
-        io.out(changeLine(`${change.item.handle} holds ${change.item.roles.map(({ name }) => name).join(', ') || 'no role'}`, change)),
+        io.out(changeLine(`${change.item.handle} holds ${change.item.roles.map(roleText).join(', ') || 'no role'}`, change)),
     }),
+}
+
+function roleText({ name, source }: IdentityView['roles'][number]): string {
+  return source === 'idp' ? `${name} (identity provider)` : name
 }
 
 function stateCommand(verb: 'disable' | 'enable', summary: string): Command {

@@ -9,17 +9,18 @@ import type { ExitCode } from './exit-codes.ts'
 
 const invite: Command = {
   name: 'invite',
-  summary: 'Issue a ticket with which a machine enrols once, under this name and with these roles.',
-  usage: `NAME --machine --role ROLE… [--out FILE] [--expires DURATION] [--display-name TEXT] ${ADMIN_USAGE}`,
+  summary: 'Issue a link with which a person, or a ticket with which a machine, enrols once: under this name and with these roles.',
+  usage: `NAME [--machine] --role ROLE… [--out FILE] [--expires DURATION] [--display-name TEXT] ${ADMIN_USAGE}`,
   examples: [
+    'nats-webauthn invite alice --role orders-desk',
     'nats-webauthn invite orders --machine --role orders-writer --out orders.ticket',
     'nats-webauthn invite orders --machine --role orders-writer --expires 15m | ssh orders-host nats-webauthn enrol --url https://verifier.example.com --key orders.key',
   ],
   options: {
     ...ROLE_OPTION,
-    machine: { type: 'boolean', help: 'A machine, where nobody is present.' },
-    out: { type: 'string', value: 'FILE', help: 'Write the ticket here, for its owner alone, instead of printing it.' },
-    expires: { type: 'string', value: 'DURATION', help: 'How long the ticket is good, up to 7d; 1h otherwise.' },
+    machine: { type: 'boolean', help: 'A machine, where nobody is present; a person otherwise.' },
+    out: { type: 'string', value: 'FILE', help: 'Write the link or ticket here, for its owner alone, instead of printing it.' },
+    expires: { type: 'string', value: 'DURATION', help: 'How long it is good, up to 7d; 1h otherwise.' },
     'display-name': { type: 'string', value: 'TEXT', help: 'What people call it; the name otherwise.' },
     ...ADMIN_OPTIONS,
   },
@@ -31,8 +32,9 @@ const invite: Command = {
     const file = out === undefined ? null : createTicketFile(out)
     let written = false
     const show = (invitation: Invitation) => {
-      if (file === null) io.out(invitation.ticket)
-      else writeSync(file, `${invitation.ticket}\n`)
+      const secret = invitation.link ?? invitation.ticket
+      if (file === null) io.out(secret)
+      else writeSync(file, `${secret}\n`)
       written = true
       sayNext(io, invitation, out ?? null)
     }
@@ -51,7 +53,7 @@ function asked(
   { body, show, hide }: { body: ReturnType<typeof bodyOf>; show(invitation: Invitation): void; hide: boolean },
 ): Promise<ExitCode> {
   if (!hide) return ask(input, io, { operation: 'invite', body, show })
-  // The ticket goes to the file and nowhere else.
+  // The ticket, and the link that holds it, go to the file and nowhere else.
   const quiet = { ...input, flag: (option: string) => option !== 'json' && input.flag(option) }
   return ask(quiet, io, {
     operation: 'invite',
@@ -87,7 +89,11 @@ function createTicketFile(path: string): number {
   }
 }
 
-function sayNext(io: CommandIo, { expiresAt, url }: Invitation, out: string | null): void {
+function sayNext(io: CommandIo, { expiresAt, url, link }: Invitation, out: string | null): void {
+  if (link !== null) {
+    io.say(`The link is good for one device, until ${instant(expiresAt)}. It is a secret: whoever opens it first enrols.`)
+    return
+  }
   io.say(`The ticket is good for one enrolment, until ${instant(expiresAt)}. It is a secret.`)
   if (url !== null) io.say(`There: nats-webauthn enrol --url ${url} --key FILE ${out === null ? '' : `--ticket-file ${out}`}`.trimEnd())
 }

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { fromUtf8 } from '../core/encoding.ts'
 import { type HypotheticalConnection, hypotheticalSubject } from '../core/hypothetical-connection.ts'
-import { diffPolicies, type ReachChange, type RoleDiff } from '../core/policy-diff.ts'
+import { diffPersonEnrolment, diffPolicies, type ReachChange, type RoleDiff, type SettingChange } from '../core/policy-diff.ts'
 import { type ParsedPolicy, type PolicyOptions, parsePolicy } from '../core/policy-document.ts'
 import { type Explanation, explainPolicy, type RoleExplanation } from '../core/policy-explain.ts'
 import { lintPolicy } from '../core/policy-lint.ts'
@@ -102,7 +102,12 @@ export async function policyDiff(options: PolicyCommand & { before: string; afte
     if (options.json) writeJson(options, diff)
     else for (const line of diffLines(diff)) options.io.out(line)
   }
-  return diffs.length > 0 ? EXIT.refused : EXIT.ok
+  const enrolment = diffPersonEnrolment(before.policy, after.policy)
+  if (enrolment.length > 0) {
+    if (options.json) writeJson(options, { enrolment: 'person', settings: enrolment })
+    else for (const line of ['enrolment of people: changed', ...enrolment.map(settingLine)]) options.io.out(line)
+  }
+  return diffs.length + enrolment.length > 0 ? EXIT.refused : EXIT.ok
 }
 
 async function readText(file: string, { io }: Output): Promise<string | null> {
@@ -174,6 +179,10 @@ function diffLines({ role, change, gained, lost, settings }: RoleDiff): string[]
     `role ${role}: ${change}`,
     ...reach('+', gained, { allow: 'allowed', deny: 'no longer denied' }),
     ...reach('-', lost, { allow: 'no longer allowed', deny: 'denied' }),
-    ...settings.map(({ name, from, to }) => `  ~ ${name}: ${JSON.stringify(from)} → ${JSON.stringify(to)}`),
+    ...settings.map(settingLine),
   ]
+}
+
+function settingLine({ name, from, to }: SettingChange): string {
+  return `  ~ ${name}: ${JSON.stringify(from)} → ${JSON.stringify(to)}`
 }

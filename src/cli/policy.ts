@@ -50,7 +50,7 @@ const testCases: Command = {
 const explain: Command = {
   name: 'policy explain',
   summary: 'Say what somebody would be granted, and by which rule.',
-  usage: `--role ROLE… [--publish SUBJECT]… [--subscribe SUBJECT]… [--class CLASS] [--user NAME] [--claim NAME=VALUE]… [--source ADDRESS] [--client-type TYPE] [--user-verified] [--device-bound] [--aaguid UUID] [--approved] [--by-code] [--at TIME] ${FILE_USAGE}`,
+  usage: `--role ROLE… [--publish SUBJECT]… [--subscribe SUBJECT]… [--class CLASS] [--user NAME] [--claim NAME=VALUE]… [--source ADDRESS] [--client-type TYPE] [--user-verified] [--device-bound] [--aaguid UUID] [--attestation GRADE] [--approved] [--by-code] [--at TIME] ${FILE_USAGE}`,
   examples: ["nats-webauthn policy explain --role orders-writer --user orders --publish orders.orders.new --subscribe 'orders.>'"],
   options: {
     ...ROLE_OPTION,
@@ -64,6 +64,7 @@ const explain: Command = {
     'user-verified': { type: 'boolean', help: 'The user was verified.' },
     'device-bound': { type: 'boolean', help: 'The credential cannot be copied to another device.' },
     aaguid: { type: 'string', value: 'UUID', help: 'Model of the authenticator.' },
+    attestation: { type: 'string', value: 'GRADE', help: 'What the authenticator showed: none (the default), attested or mds.' },
     approved: { type: 'boolean', help: 'An administrator approved the credential.' },
     'by-code': { type: 'boolean', help: 'The session was endorsed by a code that was typed elsewhere.' },
     at: { type: 'string', value: 'TIME', help: 'Moment of the connection, as 2026-03-04T12:00:00Z; now otherwise.' },
@@ -135,7 +136,7 @@ function connectionOf(input: CommandInput, config: Config | null): HypotheticalC
     claims: Object.fromEntries(input.texts('claim').map(claimOf)),
     userVerified: input.flag('user-verified'),
     deviceBound: input.flag('device-bound'),
-    attestation: 'none',
+    attestation: oneOf(input.text('attestation') ?? 'none', ['none', 'attested', 'mds'], '--attestation'),
     approved: input.flag('approved'),
     byCode: input.flag('by-code'),
     aaguid: (input.text('aaguid') ?? '00000000-0000-0000-0000-000000000000').toLowerCase(),
@@ -160,6 +161,6 @@ function claimOf(text: string): [string, string] {
 
 function oneOf<T extends string>(text: string, allowed: readonly T[], option: string): T {
   const found = allowed.find((value) => value === text)
-  if (found === undefined) throw new UsageError(`${option} is ${allowed.join(' or ')}`)
+  if (found === undefined) throw new UsageError(`${option} is one of ${allowed.join(', ')}`)
   return found
 }

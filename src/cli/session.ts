@@ -1,9 +1,11 @@
 /** `session list|show|revoke`: endorsed session nkeys. */
 import { parseUserNkey, type UserNkey } from '../core/identifiers.ts'
+import { safeText } from '../core/safe-text.ts'
 import { ADMIN_OPTIONS, ADMIN_USAGE, ask, changeLine, instant, list } from './admin-command.ts'
 import { HANDLE_OPTION, handleOption, stateOption } from './arguments.ts'
 import { type Command, type CommandInput, UsageError } from './command.ts'
 
+const labelCharsMax = 64
 const STATES = ['pending', 'active', 'expired', 'revoked'] as const
 
 function nkeyOf(input: CommandInput): UserNkey {
@@ -27,8 +29,12 @@ const listSessions: Command = {
     list(input, io, {
       operation: 'session.list',
       body: { handle: handleOption(input), state: stateOption(input, STATES) },
-      line: ({ nkey, handle, state, plain, expiresAt, connections }) =>
-        `${nkey}  ${handle}  ${state}  ${plain ? 'plain' : 'bound'}  until ${instant(expiresAt)}  connections ${connections}`,
+      line: ({ nkey, handle, state, plain, byCode, label, expiresAt, connections }) => {
+        const kind = `${plain ? 'plain' : 'bound'}${byCode ? ' by code' : ''}`
+        // What a terminal's host calls itself: anybody's text.
+        const labelled = label === '' ? '' : `  ${safeText(label, labelCharsMax)}`
+        return `${nkey}  ${handle}  ${state}  ${kind}  until ${instant(expiresAt)}  connections ${connections}${labelled}`
+      },
     }),
 }
 

@@ -16,6 +16,8 @@ export const CLIENT_ERROR_CODES = {
   key_file_io: 'The file could not be read or written.',
   enrolment_refused: 'The verifier refused the enrolment.',
   enrolment_failed: 'The enrolment did not come to an end.',
+  session_refused: 'The verifier, or the person, refused to endorse or to end the session.',
+  session_failed: 'Asking for a session, or ending one, did not come to an end.',
 } as const
 
 /** What went wrong, for programs. */
@@ -25,9 +27,12 @@ export type ClientErrorCode = keyof typeof CLIENT_ERROR_CODES
 export class WebAuthnClientError extends Error {
   override readonly name = 'WebAuthnClientError'
   readonly code: ClientErrorCode
+  /** The verifier's own code for a refusal over HTTP (docs/refusals.md), or null. */
+  readonly refusal: string | null
 
-  constructor(code: ClientErrorCode, message: string, options?: { cause: unknown }) {
-    super(message, options)
+  constructor(code: ClientErrorCode, message: string, options: { cause?: unknown; refusal?: string | null } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
+    this.refusal = options.refusal ?? null
   }
 }

@@ -1,5 +1,5 @@
 /** The verifier's answers to an enrolling machine, read member by member: they come from the network. */
-import { fromBase64url } from '../core/encoding.ts'
+import { answerReader, PATTERNS } from './answer-members.ts'
 import { WebAuthnClientError } from './client-error.ts'
 import type { Enrolled } from './key-file.ts'
 
@@ -16,10 +16,9 @@ export interface EnrolmentOffer {
   algorithms: number[]
 }
 
-const HANDLE = /^[a-z0-9_-]{1,64}$/
 const RP_ID = /^[a-z0-9.-]{1,253}$/
 const USER_HANDLE = /^[A-Za-z0-9_-]{2,86}$/
-const listMax = 100
+const { objectOf, listOf, textOf, bytesOf } = answerReader(unexpected)
 
 /** The answer to `begin` or `register`. */
 export function readOffer(value: unknown): EnrolmentOffer {
@@ -28,7 +27,7 @@ export function readOffer(value: unknown): EnrolmentOffer {
   const issued = bytesOf(answer['issued'], 'issued')
   if (issued.length !== 32) throw unexpected('issued')
   const offer = {
-    ceremony: textOf(answer['ceremony'], 'ceremony', /^[A-Za-z0-9_-]{1,64}$/),
+    ceremony: textOf(answer['ceremony'], 'ceremony', PATTERNS.id),
     issued,
     challenge: bytesOf(options['challenge'], 'options.challenge'),
   }
@@ -38,7 +37,7 @@ export function readOffer(value: unknown): EnrolmentOffer {
     ...offer,
     rpId: textOf(objectOf(options['rp'], 'options.rp')['id'], 'options.rp.id', RP_ID),
     userHandle: textOf(user['id'], 'options.user.id', USER_HANDLE),
-    handle: textOf(answer['handle'], 'handle', HANDLE),
+    handle: textOf(answer['handle'], 'handle', PATTERNS.handle),
     algorithms: listOf(options['pubKeyCredParams'], 'options.pubKeyCredParams').map((entry) => {
       const { alg } = objectOf(entry, 'options.pubKeyCredParams') as { alg?: unknown }
       if (typeof alg !== 'number') throw unexpected('options.pubKeyCredParams')
@@ -55,32 +54,11 @@ export function readEnrolled(value: unknown): Enrolled {
     credentialId: textOf(credential['id'], 'credential.id', /^[A-Za-z0-9_-]{2,1364}$/),
     rpId: textOf(credential['rpId'], 'credential.rpId', RP_ID),
     userHandle: textOf(credential['userHandle'], 'credential.userHandle', USER_HANDLE),
-    handle: textOf(credential['handle'], 'credential.handle', HANDLE),
-    urls: listOf(answer['urls'], 'urls').map((url) => textOf(url, 'urls', /^[\x21-\x7e]{1,300}$/)),
-    inboxPrefix: textOf(answer['inboxPrefix'], 'inboxPrefix', /^[\x21-\x7e]{1,128}$/),
-    roles: listOf(credential['roles'], 'credential.roles').map((role) => textOf(role, 'credential.roles', /^[A-Za-z0-9_-]{1,64}$/)),
+    handle: textOf(credential['handle'], 'credential.handle', PATTERNS.handle),
+    urls: listOf(answer['urls'], 'urls').map((url) => textOf(url, 'urls', PATTERNS.url)),
+    inboxPrefix: textOf(answer['inboxPrefix'], 'inboxPrefix', PATTERNS.inboxPrefix),
+    roles: listOf(credential['roles'], 'credential.roles').map((role) => textOf(role, 'credential.roles', PATTERNS.role)),
   }
-}
-
-function objectOf(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected(name)
-  return Object.fromEntries(Object.entries(value))
-}
-
-function listOf(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value) || value.length > listMax) throw unexpected(name)
-  return value
-}
-
-function textOf(value: unknown, name: string, pattern: RegExp): string {
-  if (typeof value !== 'string' || !pattern.test(value)) throw unexpected(name)
-  return value
-}
-
-function bytesOf(value: unknown, name: string): Uint8Array {
-  const bytes = typeof value === 'string' ? fromBase64url(value) : null
-  if (bytes === null) throw unexpected(name)
-  return bytes
 }
 
 function unexpected(name: string): WebAuthnClientError {

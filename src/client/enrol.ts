@@ -1,12 +1,13 @@
 /** A machine's side of its enrolment (docs/enrolment.md): two ceremonies over HTTPS, with a key that never travels. */
 import { randomBytes } from 'node:crypto'
-import { base64url, equalBytes, fromUtf8, utf8 } from '../core/encoding.ts'
+import { base64url, equalBytes, utf8 } from '../core/encoding.ts'
 import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from '../core/protocol.ts'
 import { WebAuthnClientError } from './client-error.ts'
 import { type EnrolmentOffer, readEnrolled, readOffer } from './enrol-answers.ts'
 import type { Enrolled } from './key-file.ts'
 import { sha256 } from './sha256.ts'
 import { createAssertion, createRegistration, type SigningKey } from './software-authenticator.ts'
+import { callVerifier, verifierOrigin } from './verifier-call.ts'
 
 export interface EnrolOptions {
   /** The verifier's address, `https://host[:port]`; `http://` only to this very machine. */
@@ -23,8 +24,7 @@ export interface EnrolOptions {
 }
 
 const credentialIdBytes = 32
-const responseBytesMax = 64 * 1024
-const requestMsDefault = 15_000
+const PURPOSE = { doing: 'enrolling', refused: 'enrolment_refused', failed: 'enrolment_failed' } as const
 
 /**
  * Registers `key` at the verifier and proves its possession. What comes back belongs into the key file. A ticket is good
@@ -36,7 +36,7 @@ const requestMsDefault = 15_000
 export async function enrolMachine(options: EnrolOptions): Promise<Enrolled> {
   const { key, ticket } = options
   const origin = verifierOrigin(options.url)
-  const post = (step: string, body: object) => request(`${origin}/v1/enrol/${step}`, body, options)
+  const post = (step: string, body: object) => callVerifier(`${origin}/v1/enrol/${step}`, body, PURPOSE, options)
 
   const begun = readOffer(await post('begin', { ticket }))
   const { rpId, userHandle, handle, algorithms } = begun
@@ -67,17 +67,6 @@ export async function enrolMachine(options: EnrolOptions): Promise<Enrolled> {
   return enrolled
 }
 
-/** The origin that is dialled, which the challenges are bound to. */
-function verifierOrigin(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
-    throw new WebAuthnClientError('url_invalid', "reading the verifier's address: it must be https://host or https://host:port")
-  }
-  const isLoopback = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(url.hostname)
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) return url.origin
-  throw new WebAuthnClientError('url_invalid', "reading the verifier's address: a ticket is sent over https:// only, or to this machine")
-}
-
 /**
  * The challenge, computed from what we dialled and not taken from the answer: a machine in the middle that passes on
  * another verifier's challenge gets no signature.
@@ -88,72 +77,6 @@ function expectedChallenge(offer: EnrolmentOffer, about: { purpose: CeremonyPurp
     throw failed("the challenge is not for this verifier's address and this enrolment; nothing was signed")
   }
   return challenge
-}
-
-async function request(url: string, body: object, options: EnrolOptions): Promise<unknown> {
-  let response: Response
-  let bytes: Uint8Array | null
-  try {
-    response = await (options.fetch ?? fetch)(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
-      body: JSON.stringify(body),
-      redirect: 'error',
-      signal: AbortSignal.timeout(options.timeoutMs ?? requestMsDefault),
-    })
-    bytes = await readAtMost(response, responseBytesMax)
-  } catch (cause) {
-    // Only its code: what fetch and its agents put into the text of their errors is not ours to vouch for.
-    throw failed(`no answer from the verifier, or a redirect${codeOf(cause)}`)
-  }
-  const text = bytes === null ? null : fromUtf8(bytes)
-  const value = text === null ? undefined : parseJson(text)
-  if (response.status === 200) {
-    if (value === undefined) throw failed("the verifier's answer is not JSON of a reasonable size")
-    return value
-  }
-  throw new WebAuthnClientError('enrolment_refused', `enrolling: the verifier answered ${response.status} ${refusalCode(value)}`)
-}
-
-/** ` (ECONNREFUSED)` and the like: which of the many ways not to answer it was. */
-function codeOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,63}$/.test(code) ? ` (${code})` : ''
-}
-
-async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array | null> {
-  if (response.body === null) return new Uint8Array()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    // Leaving the loop cancels the body.
-    if (size > bytesMax) return null
-    chunks.push(chunk)
-  }
-  return new Uint8Array(Buffer.concat(chunks))
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-// Codes alone are repeated, by their pattern: the rest of an answer is a stranger's text.
-function refusalCode(value: unknown): string {
-  const error = memberOf(value, 'error')
-  const words = [memberOf(error, 'code'), memberOf(error, 'check')].filter(
-    (word) => typeof word === 'string' && /^[a-z_]{1,40}$/.test(word),
-  )
-  return words.length === 0 ? 'without a code' : words.join('/')
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined
 }
 
 function failed(what: string): WebAuthnClientError {

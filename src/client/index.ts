@@ -21,6 +21,14 @@ export {
   type MachineKey,
   parseKeyFile,
 } from './key-file.ts'
+export { createSessionKey, type SessionKey, sessionKeyFromSeed } from './session-key.ts'
+export {
+  endSession,
+  type OpenSessionRequest,
+  requestSession,
+  type SessionRequestOptions,
+  type TerminalSession,
+} from './session-request.ts'
 export {
   type AuthenticationResponseJSON,
   type CeremonyOptions,

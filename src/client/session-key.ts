@@ -1,7 +1,7 @@
 /** The nkey of one session: made in memory, endorsed by a proof, and used to come back without asking the key. */
 import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto'
 import { concat } from '../core/encoding.ts'
-import { encodePublicNkey, encodeSeed } from '../core/nkey.ts'
+import { decodeSeed, encodePublicNkey, encodeSeed } from '../core/nkey.ts'
 
 /** An Ed25519 user nkey. */
 export interface SessionKey {
@@ -18,7 +18,16 @@ const PKCS8_PREFIX = new Uint8Array([0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0
 /** Makes a fresh nkey. */
 export function createSessionKey(): SessionKey {
   // Any 32 random bytes are a seed (RFC 8032 §5.1.5), so nothing has to be generated and exported.
-  const raw = new Uint8Array(randomBytes(32))
+  return sessionKeyOf(new Uint8Array(randomBytes(32)))
+}
+
+/** The nkey of a seed text `SU…`, or null when it is none. */
+export function sessionKeyFromSeed(text: string): SessionKey | null {
+  const raw = decodeSeed('U', text.trim())
+  return raw === null ? null : sessionKeyOf(raw)
+}
+
+function sessionKeyOf(raw: Uint8Array): SessionKey {
   const privateKey = createPrivateKey({ key: Buffer.from(concat(PKCS8_PREFIX, raw)), format: 'der', type: 'pkcs8' })
   const publicKey = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   const nkey = encodePublicNkey('U', new Uint8Array(publicKey.subarray(-32)))

@@ -9,12 +9,14 @@ import type { Grant } from './policy.ts'
 import type { SessionPort } from './ports.ts'
 import type { Offer } from './proof.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
+import { safeText } from './safe-text.ts'
 import { mayEndorse } from './session.ts'
 import { type UserClaims, userClaims } from './user-claims.ts'
 
 // Expiries that were granted together would otherwise come back together.
 const jitterShareMax = 0.1
 const activationsMax = 3
+const labelCharsMax = 64
 
 /** A connection whose proof or session signature was verified: nothing less may be granted anything. */
 export interface Proven {
@@ -56,7 +58,7 @@ export async function reserveSession(
     plain: offer.plain,
     userVerified: proven.userVerified,
     byCode: false,
-    label: '',
+    label: safeText(proven.request.clientName, labelCharsMax),
     createdAt: now.getTime(),
     expiresAt: Math.min(now.getTime() + grant.sessionSeconds * 1000, record.expiresAt ?? Number.MAX_SAFE_INTEGER),
     state: 'pending',

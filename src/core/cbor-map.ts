@@ -9,7 +9,12 @@ const MAP = 5
 
 /** Whether `bytes` from `start` are exactly one CBOR map: definite lengths in their shortest form, no tags, nothing after it. */
 export function isOneCborMap(bytes: Uint8Array, start: number): boolean {
-  return (bytes[start] ?? 0) >> 5 === MAP && endOfItem(bytes, start, depthMax) === bytes.length
+  return endOfCborMap(bytes, start) === bytes.length
+}
+
+/** Index after the one CBOR map at `start`, read as strictly, or -1 when there is none. */
+export function endOfCborMap(bytes: Uint8Array, start: number): number {
+  return (bytes[start] ?? 0) >> 5 === MAP ? endOfItem(bytes, start, depthMax) : -1
 }
 
 /** Index after the item at `start`, or -1 when there is no well-formed item (RFC 8949 §3). */

@@ -2,7 +2,7 @@
 import type { LifecycleCode, LifecycleEvent } from './audit-event.ts'
 import type { CredentialId, Handle, UserNkey } from './identifiers.ts'
 import type { CredentialRecord, TicketRecord } from './records.ts'
-import { type Refusal, refusalRow } from './refusal.ts'
+import { type Refusal, type RefusalArea, refusalRow } from './refusal.ts'
 
 /** What is known about a request so far: what a refusal's record says. */
 export interface Known {
@@ -75,10 +75,10 @@ export function refusalEvent(refusal: Refusal, occasion: Occasion, count: number
   }
 }
 
-/** A record of our own failure. */
-export function failureEvent(occasion: Occasion, count: number): LifecycleEvent {
+/** A record of our own failure in what `area` names. */
+export function failureEvent(area: RefusalArea, occasion: Occasion, count: number): LifecycleEvent {
   return {
-    area: 'enrolment',
+    area,
     outcome: 'failed',
     reason: 'internal',
     ...circumstances(occasion),

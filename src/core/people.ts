@@ -52,8 +52,8 @@ export interface IdpPort {
   list(): readonly { name: string; label: string; mapping: ClaimMapping }[]
   /** The address to send the browser to. `fresh`: ask the person to authenticate again. */
   begin(provider: string, secrets: IdpSecrets, options: { fresh: boolean }): Promise<Judged<URL>>
-  /** Exchanges the code and checks the ID token. `callback`: the query of the callback. */
-  finish(provider: string, secrets: IdpSecrets, callback: URLSearchParams): Promise<Judged<IdpStatement>>
+  /** Exchanges the code and checks the ID token. `callback`: the query of the callback. `fresh`: what `begin` was given. */
+  finish(provider: string, secrets: IdpSecrets, callback: URLSearchParams, options: { fresh: boolean }): Promise<Judged<IdpStatement>>
 }
 
 /** Where a provider's claims go. Pointers are JSON pointers (RFC 6901). */
@@ -192,6 +192,8 @@ export interface PersonView {
 /** A terminal's request, as the person sees it before the tap. */
 export interface SessionRequestView {
   request: string
+  /** To compare with the terminal: the code that was typed, or in the loopback flow a check code that both sides derive. */
+  code: string
   flow: SessionRequestRecord['flow']
   host: string
   nkey: UserNkey

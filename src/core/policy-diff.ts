@@ -1,6 +1,6 @@
-/** What a new policy gives and takes compared with an old one, role by role. */
+/** What a new policy gives and takes compared with an old one: role by role, and what it asks of people's devices. */
 import type { RoleName } from './identifiers.ts'
-import type { Policy, Role } from './policy.ts'
+import type { PersonEnrolment, Policy, Role } from './policy.ts'
 import { covers, subscribePattern } from './subjects.ts'
 
 /** One entry by which a role reaches more (`gained`) or less (`lost`). A deny that is gone is a gain. */
@@ -10,13 +10,19 @@ export interface ReachChange {
   entry: string
 }
 
+/** Something that is not a subject, by its key in policy.yaml, as JSON values. */
+export interface SettingChange {
+  name: string
+  from: unknown
+  to: unknown
+}
+
 export interface RoleDiff {
   role: RoleName
   change: 'added' | 'removed' | 'changed'
   gained: ReachChange[]
   lost: ReachChange[]
-  /** Everything that is not a subject, as JSON values. */
-  settings: { name: string; from: unknown; to: unknown }[]
+  settings: SettingChange[]
 }
 
 const sides = ['publish', 'subscribe'] as const
@@ -40,6 +46,11 @@ export function diffPolicies(before: Policy, after: Policy): RoleDiff[] {
   })
 }
 
+/** What is asked otherwise of the devices that people enrol: `enrolment.person`. Devices that are enrolled already stay. */
+export function diffPersonEnrolment(before: Policy, after: Policy): SettingChange[] {
+  return changes(personSettings(before.personEnrolment), personSettings(after.personEnrolment))
+}
+
 /** Entries of `one` that no single entry of `other` covers. */
 function beyond(one: Role | null, other: Role | null, { side, list }: Pick<ReachChange, 'side' | 'list'>): ReachChange[] {
   if (one === null) return []
@@ -52,13 +63,25 @@ function beyond(one: Role | null, other: Role | null, { side, list }: Pick<Reach
     .map((entry) => ({ side, list, entry }))
 }
 
-function settingsDiff(from: Role | null, to: Role | null): RoleDiff['settings'] {
-  if (from === null || to === null) return []
-  const before = settings(from)
-  return Object.entries(settings(to)).flatMap(([name, value]) => {
-    const old = before[name]
-    return JSON.stringify(old) === JSON.stringify(value) ? [] : [{ name, from: old, to: value }]
+function settingsDiff(from: Role | null, to: Role | null): SettingChange[] {
+  return from === null || to === null ? [] : changes(settings(from), settings(to))
+}
+
+function changes(before: Record<string, unknown>, after: Record<string, unknown>): SettingChange[] {
+  return Object.entries(after).flatMap(([name, to]) => {
+    const from = before[name]
+    return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ name, from, to }]
   })
+}
+
+function personSettings(person: PersonEnrolment): Record<string, unknown> {
+  return {
+    attestation: person.attestation,
+    aaguids: person.aaguids,
+    device_bound: person.deviceBound,
+    devices_max: person.devicesMax,
+    another_device: person.anotherDevice,
+  }
 }
 
 function settings(role: Role): Record<string, unknown> {
@@ -69,6 +92,8 @@ function settings(role: Role): Record<string, unknown> {
     ttl: role.ttlSeconds,
     session: role.sessionSeconds,
     plain_sessions: role.plainSessions,
+    login_by_code: role.loginByCode,
+    privileged: role.privileged,
     'limits.connections': role.limits.connections,
     'require.class': require.class,
     'require.user_verification': require.userVerification,

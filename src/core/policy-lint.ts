@@ -2,12 +2,16 @@
 import { deniesBelow } from './permissions.ts'
 import type { Policy, Role } from './policy.ts'
 import type { ParsedPolicy } from './policy-document.ts'
+import { DEFAULT_SESSION_SECONDS } from './rules.ts'
 import { covers, isInbox, isReservedReach, overlaps, subscribePattern } from './subjects.ts'
 import { subjectTokens } from './template.ts'
 import type { DocumentPath } from './yaml-document.ts'
 
 const longTtlSeconds = 3600
 const longSessionSeconds = 7 * 24 * 3600
+// NIST SP 800-63B-4, AAL2: a person proves again at least once a day.
+const longPersonSessionSeconds = 24 * 3600
+const longCodeSessionSeconds = 3600
 
 /** The rules by id: `warning` is probably a mistake or a risk, `notice` is good to know. */
 export const LINT_RULES = {
@@ -38,6 +42,23 @@ export const LINT_RULES = {
   },
   'long-ttl': { severity: 'warning', doc: 'User JWTs live longer than an hour, and role changes take that long.' },
   'long-session': { severity: 'warning', doc: 'Sessions last longer than a week without a proof.' },
+  'long-person-session': { severity: 'warning', doc: 'Sessions of people last longer than a day without a tap.' },
+  'long-code-session': {
+    severity: 'warning',
+    doc: 'Whoever talks a person into typing a code has the session: with login_by_code, keep it to an hour.',
+  },
+  'code-without-plain': {
+    severity: 'warning',
+    doc: 'login_by_code endorses plain sessions only, and plain_sessions is false: it gives nothing.',
+  },
+  'privileged-unguarded': {
+    severity: 'warning',
+    doc: 'A privileged role that asks neither for approval nor for device_bound or attestation: any passkey of a holder is enough.',
+  },
+  'unmeetable-attestation': {
+    severity: 'warning',
+    doc: 'Machines show no attestation certificate, so nobody of class machine meets this.',
+  },
   'plain-sessions': {
     severity: 'notice',
     doc: 'Sessions for stock clients are bound to the nonce alone; a hostile server could relay them.',
@@ -77,6 +98,7 @@ export function lintPolicy({ policy, locate }: Pick<ParsedPolicy, 'policy' | 'lo
     ...roles.flatMap((role) => [...settingFindings(role), ...allowFindings(role), ...denyFindings(role, policy)]),
     ...interplayFindings(roles),
     ...personRoles(roles),
+    ...enrolmentFindings(policy),
   ]
   return found
     .map(({ rule, path, detail }) => finding({ rule, detail }, path, locate))
@@ -94,12 +116,34 @@ function settingFindings(role: Role): Found[] {
   if (role.ttlSeconds > longTtlSeconds) found.push({ rule: 'long-ttl', path: at('ttl'), detail: '' })
   if ((role.sessionSeconds ?? 0) > longSessionSeconds) found.push({ rule: 'long-session', path: at('session'), detail: '' })
   if (role.plainSessions) found.push({ rule: 'plain-sessions', path: at('plain_sessions'), detail: '' })
-  if (role.require.aaguids !== null) found.push({ rule: 'aaguid-claimed', path: [...at('require'), 'aaguids'], detail: '' })
+  if (role.require.aaguids !== null && role.require.attestation === null)
+    found.push({ rule: 'aaguid-claimed', path: [...at('require'), 'aaguids'], detail: '' })
   if (role.allowResponses !== null && role.publish.deny.length > 0)
     found.push({ rule: 'responses-bypass-deny', path: at('allow_responses'), detail: '' })
   if (role.publish.allow.length + role.subscribe.allow.length === 0)
     found.push({ rule: 'empty-role', path: ['roles', role.name], detail: '' })
+  return [...found, ...peopleFindings(role)]
+}
+
+/** What matters only where people hold the role, or hold it no longer than they should. */
+function peopleFindings({ name, sessionSeconds, plainSessions, loginByCode, privileged, require }: Role): Found[] {
+  const found: Found[] = []
+  const at = (...keys: string[]) => ['roles', name, ...keys]
+  const session = sessionSeconds ?? DEFAULT_SESSION_SECONDS.person
+  if (require.class === 'person' && session > longPersonSessionSeconds && session <= longSessionSeconds)
+    found.push({ rule: 'long-person-session', path: at('session'), detail: '' })
+  if (loginByCode && session > longCodeSessionSeconds) found.push({ rule: 'long-code-session', path: at('login_by_code'), detail: '' })
+  if (loginByCode && !plainSessions) found.push({ rule: 'code-without-plain', path: at('login_by_code'), detail: '' })
+  if (privileged && !require.approval && !require.deviceBound && require.attestation === null)
+    found.push({ rule: 'privileged-unguarded', path: at('privileged'), detail: '' })
+  if (require.class === 'machine' && require.attestation !== null)
+    found.push({ rule: 'unmeetable-attestation', path: at('require', 'attestation'), detail: '' })
   return found
+}
+
+function enrolmentFindings({ personEnrolment: { aaguids, attestation } }: Policy): Found[] {
+  if (aaguids === null || attestation !== 'none') return []
+  return [{ rule: 'aaguid-claimed', path: ['enrolment', 'person', 'aaguids'], detail: '' }]
 }
 
 function allowFindings(role: Role): Found[] {

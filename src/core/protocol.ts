@@ -57,3 +57,22 @@ export function possessionMessage(sha256: Sha256, challenge: Uint8Array): Uint8A
 export function plainMessage(nonce: string): Uint8Array {
   return utf8(nonce)
 }
+
+/** What a `session` ceremony is about: endorsing `nkey` for stock clients, or revoking its session. */
+export function sessionSubject(nkey: string, act: 'plain' | 'revoke'): string {
+  return `${nkey}\n${act}`
+}
+
+/** The letters of codes that people read and type: no vowels, so no words, and none that is taken for another. */
+export const CODE_LETTERS = 'BCDFGHJKLMNPQRSTVWXZ'
+
+/** The eight letters, `XXXX-XXXX`, by which a person sees that page and terminal speak of the same request. */
+export function sessionCheckCode(sha256: Sha256, { request, nkey }: { request: string; nkey: string }): string {
+  const hash = sha256(lengthPrefixed('nats-webauthn/check-code/v1', request, nkey))
+  // 2^32 is so much more than 20 that the letters are as good as even.
+  const letters = Array.from({ length: 8 }, (_, i) => {
+    const view = new DataView(hash.buffer, hash.byteOffset + i * 4, 4)
+    return CODE_LETTERS.charAt(view.getUint32(0) % CODE_LETTERS.length)
+  })
+  return `${letters.slice(0, 4).join('')}-${letters.slice(4).join('')}`
+}

@@ -174,6 +174,10 @@ export interface IdpRequestRecord {
   /** SHA-256 of OAuth `state`, unpadded base64url. */
   id: string
   provider: string
+  /** The person was to authenticate again: the callback must say when they did. */
+  fresh: boolean
+  /** Id of the login that the browser had when it was sent away, or null: it ends when this one begins. */
+  earlier: string | null
   expiresAt: number
   state: 'issued' | 'used'
 }

@@ -110,7 +110,7 @@ export const REFUSALS = {
     auth_time_stale: { status: 403, code: 'signin_stale', message: 'Sign in at the identity provider again.', doc: 'The person authenticated at the provider longer ago than is allowed.' },
     acr_unmet: { status: 403, code: 'signin_too_weak', message: 'Sign in at the identity provider with a stronger method.', doc: 'The authentication context (acr) is not one that the configuration demands.' },
     amr_unmet: { status: 403, code: 'signin_too_weak', message: 'Sign in at the identity provider with a stronger method.', doc: 'The authentication methods (amr) lack one that the configuration demands.' },
-    subject_malformed: { ...signinFailed, doc: 'The sub claim is missing, too long, or not plain text.' },
+    subject_malformed: { ...signinFailed, doc: 'The sub claim is missing, too long, or not plain text, or userinfo is about somebody else.' },
     groups_overage: { status: 403, code: 'groups_overage', message: 'You are in too many groups for the identity provider to list them. Ask your administrator.', doc: 'The provider left the groups out because there are too many (Entra\'s overage, Okta\'s limit): missing groups never mean no restriction.' },
     role_claim_malformed: { ...signinFailed, doc: 'The role claim is neither text nor a list of text, or too long.' },
     claim_malformed: { ...signinFailed, doc: 'A claim that templates use is not short, plain text.' },

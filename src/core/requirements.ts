@@ -30,8 +30,11 @@ export type RequirementName =
   | 'source_cidrs'
   | 'time_windows'
 
+/** The requirements that a device meets or not by what it is. */
+export type DeviceRequirements = Pick<Requirements, 'class' | 'deviceBound' | 'aaguids' | 'attestation'>
+
 /** What a device is, whatever connection it makes: what can be judged when it is enrolled. */
-export function unmetByDevice(require: Requirements, credential: CredentialRecord): RequirementName[] {
+export function unmetByDevice(require: DeviceRequirements, credential: CredentialRecord): RequirementName[] {
   const unmet: RequirementName[] = []
   if (require.class !== null && credential.class !== require.class) unmet.push('class')
   if (require.deviceBound && credential.backupEligible) unmet.push('device_bound')

@@ -4,7 +4,7 @@ import { type Checked, denied, passed } from './checked.ts'
 import { credentialKey } from './identifiers.ts'
 import { mergePublish, mergeSubscribe, type SubjectLists } from './permissions.ts'
 import type { Grant, Permissions, Policy, Role, SubjectRules } from './policy.ts'
-import type { CredentialRecord, IdentityRecord } from './records.ts'
+import type { CredentialRecord, HeldRole, IdentityRecord } from './records.ts'
 import { type RequirementName, unmetRequirements } from './requirements.ts'
 import { DEFAULT_SESSION_SECONDS } from './rules.ts'
 import { sourceBlocks } from './source-address.ts'
@@ -65,18 +65,21 @@ export function resolveGrant(policy: Policy, subject: GrantSubject): Checked<Gra
 
 /** The roles of the policy that the identity holds, each judged for this connection. */
 export function judgeRoles(policy: Policy, subject: GrantSubject): JudgedRole[] {
-  const oldest = subject.now.getTime() - subject.rolesMaxAgeSeconds * 1000
   const fresh = new Map<Role, boolean>()
   for (const held of subject.identity.roles) {
     const role = policy.roles.get(held.name)
-    // An administrator's word stands until it is taken back; a claim is only as good as its age.
-    if (role !== undefined) fresh.set(role, fresh.get(role) === true || held.source === 'assigned' || held.asOf >= oldest)
+    if (role !== undefined) fresh.set(role, fresh.get(role) === true || isRoleFresh(held, subject))
   }
   return [...fresh].map(([role, isFresh]) => ({
     role,
     fresh: isFresh,
     unmet: unmetRequirements(role, compiled(role).sources, subject),
   }))
+}
+
+/** Whether a role that is held still counts: an administrator's word stands until it is taken back, a claim is only as good as its age. */
+export function isRoleFresh({ source, asOf }: HeldRole, { now, rolesMaxAgeSeconds }: { now: Date; rolesMaxAgeSeconds: number }): boolean {
+  return source === 'assigned' || asOf >= now.getTime() - rolesMaxAgeSeconds * 1000
 }
 
 /** Null when a template's value is refused. A role that gives no allows keeps its denies, whatever the reason. */

@@ -30,6 +30,11 @@ export function verifyPlainResume(resume: { nkey: UserNkey; nonce: Nonce; signat
   return ed25519Verify(publicKey(resume.nkey), plainMessage(resume.nonce), resume.signature)
 }
 
+/** Whether `nkey` made this Ed25519 signature (64 bytes) over `message`. */
+export function verifySessionSignature(nkey: UserNkey, message: Uint8Array, signature: Uint8Array): boolean {
+  return ed25519Verify(publicKey(nkey), message, signature)
+}
+
 /** Whether the session is in force at `now`. */
 export function checkSessionState(session: SessionRecord | null, now: Date): Checked<SessionRecord> {
   if (session === null) return denied('session_unknown')

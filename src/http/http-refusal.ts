@@ -1,9 +1,21 @@
 /** What the HTTP interface answers when it does not do what was asked. */
-import { type Refusal, refusalRow } from '../core/refusal.ts'
+import { type Judged, type Refusal, refusalRow } from '../core/refusal.ts'
 
 /** Which part of a request was not as it must be: `check` of request_malformed. */
-export const REQUEST_CHECKS = ['route', 'host', 'origin', 'content_type', 'body_size', 'json', 'schema', 'http'] as const
-export type RequestCheck = (typeof REQUEST_CHECKS)[number]
+export const REQUEST_CHECKS = {
+  route: 'There is no such path or method.',
+  host: 'The `Host` header names another host: a name that somebody pointed at this address.',
+  origin:
+    "The request comes from a web page of another origin, from nobody's page where our own must ask, or from a page where only a program may.",
+  cookie: 'The cookie is not one of ours, or there are two of its name. The answer takes it away.',
+  query: 'The query of the callback is too long, or names a parameter twice.',
+  content_type: 'The body is not `application/json` in UTF-8.',
+  body_size: 'The body is larger than 32 KiB.',
+  json: 'The body is not JSON that can be read in one way only.',
+  schema: 'A member is missing, unknown or not as documented.',
+  http: 'The bytes are not an HTTP/1.1 request.',
+} as const
+export type RequestCheck = keyof typeof REQUEST_CHECKS
 
 /** A refusal on its way to the error handler, which answers and records it. */
 export class HttpRefusal extends Error {
@@ -27,14 +39,28 @@ export interface ErrorBody {
   error: { code: string; message: string; check?: string }
 }
 
-// Only these name the check: the ticket's holder is told what is wrong with the key, a stranger is told nothing of tickets.
-const TELLS_CHECK: readonly string[] = ['request_malformed', 'registration_invalid', 'possession_invalid']
+/** What was asked for, or the refusal on its way. */
+export function answer<T>(judged: Judged<T>): T {
+  if (!judged.ok) throw new HttpRefusal(judged.refusal)
+  return judged.value
+}
+
+/**
+ * Only these (`area.reason`) name the check: whoever holds a ticket or a login is told what is wrong with the key, a stranger
+ * is told nothing of tickets, logins or passkeys.
+ */
+export const TELLS_CHECK: readonly string[] = [
+  'enrolment.request_malformed',
+  'enrolment.registration_invalid',
+  'enrolment.possession_invalid',
+  'enrolment.device_refused',
+]
 
 /** The body for a refusal: fixed sentences and codes from closed sets. */
 export function refusalBody(refusal: Refusal): ErrorBody {
-  const { reason, check } = refusal
+  const { area, reason, check } = refusal
   const { code, message } = refusalRow(refusal)
-  return { error: { code, message, ...(check !== null && TELLS_CHECK.includes(reason) ? { check } : {}) } }
+  return { error: { code, message, ...(check !== null && TELLS_CHECK.includes(`${area}.${reason}`) ? { check } : {}) } }
 }
 
 export const UNAVAILABLE: ErrorBody = { error: { code: 'unavailable', message: 'The service cannot do this now. Try again later.' } }

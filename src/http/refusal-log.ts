@@ -1,13 +1,16 @@
 /**
  * Records of what was refused over HTTP. Strangers may knock as often as they like, and the records of grants share
- * their stream: so a window has a budget of single records, and the rest becomes one record with a count for each reason.
+ * their stream: so a window has a budget of single records, and the rest becomes one record with a count for each area and reason.
  */
 import type { LifecycleEvent } from '../core/audit-event.ts'
 import type { LifecyclePort } from '../core/ports.ts'
 
 export interface RefusalLog {
-  /** `make` gives the record for `count` refusals. With `once`, only the first of that key in a window is a record of its own. */
-  note(reason: string, make: (count: number) => LifecycleEvent, once: string | null): void
+  /**
+   * `what` names the refusals that one record may stand for: area and reason. `make` gives the record for `count` of them.
+   * With `once`, only the first of that key in a window is a record of its own.
+   */
+  note(what: string, make: (count: number) => LifecycleEvent, once: string | null): void
   /** Writes what is still counted, and waits for all of it. */
   close(): Promise<void>
 }
@@ -42,7 +45,7 @@ export function createRefusalLog(lifecycle: LifecyclePort, failed: (cause: unkno
   }
 
   return {
-    note(reason, make, key) {
+    note(what, make, key) {
       if (timer === null) timer = setTimeout(endWindow, windowMs).unref()
       const repeated = key !== null && (once.has(key) || once.size >= onceKeysMax)
       if (!repeated && singles < singleRecordsMax) {
@@ -51,8 +54,8 @@ export function createRefusalLog(lifecycle: LifecyclePort, failed: (cause: unkno
         write(make(1))
         return
       }
-      const earlier = counted.get(reason)
-      counted.set(reason, { count: (earlier?.count ?? 0) + 1, make: earlier?.make ?? make })
+      const earlier = counted.get(what)
+      counted.set(what, { count: (earlier?.count ?? 0) + 1, make: earlier?.make ?? make })
     },
     async close() {
       endWindow()

@@ -16,6 +16,8 @@ export interface AdminWorld {
   policy(): Policy
   /** Where machines enrol, or null. */
   enrolmentUrl: string | null
+  /** Origin of the page where people sign in, or null when this verifier serves no people. */
+  pageOrigin: string | null
   version: string
   isReady(): boolean
 }
@@ -27,6 +29,9 @@ export interface Call {
   now: Date
   world: AdminWorld
 }
+
+/** How a role that the policy does not have is recorded. */
+export const ROLE_UNKNOWN = { area: 'admin', outcome: 'refused', reason: 'request_malformed' } as const satisfies LifecycleCode
 
 /** What a record is about, as far as an operation knows. */
 export interface About {

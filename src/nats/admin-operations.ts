@@ -1,10 +1,9 @@
 /** What administrators can do (docs/admin-api.md). Every change is in the audit trail before it is made. */
-import { randomBytes } from 'node:crypto'
 import type { LifecycleCode } from '../core/audit-event.ts'
-import { ticketId, ticketText } from '../core/enrolment.ts'
 import { credentialKey } from '../core/identifiers.ts'
 import type { CredentialRecord, IdentityRecord, SessionRecord, Stored } from '../core/records.ts'
-import { type About, type Call, changeRecord, done, type Outcome, read, record, refused } from './admin-call.ts'
+import { type About, type Call, changeRecord, done, type Outcome, ROLE_UNKNOWN, read, record, refused } from './admin-call.ts'
+import { invite } from './admin-invite.ts'
 import { pageOf } from './admin-listing.ts'
 import type { AdminAnswers, AdminBody, AdminOperation, Change, CredentialView, IdentityView, Kicks, SessionView } from './admin-protocol.ts'
 import { listTickets, revokeTicket } from './admin-tickets.ts'
@@ -30,6 +29,12 @@ export const OPERATIONS: Operations = {
     const target = { kind: 'credential', id } as const
     return stored === null ? refused('unknown', UNKNOWN.credential, { target }) : read(call, target, viewCredential(stored.record, call))
   },
+  'credential.approve': (body, call) =>
+    changeCredential(body, call, {
+      reason: 'approved',
+      // The first approval stands: who gave it is in the record. What is not in force has to prove itself first.
+      next: (it) => (it.state !== 'active' ? null : it.approvedBy !== null ? it : { ...it, approvedBy: call.admin }),
+    }),
   'credential.revoke': (body, call) =>
     changeCredential(body, call, {
       reason: 'revoked',
@@ -84,7 +89,6 @@ const UNKNOWN = {
   identity: { area: 'identity', outcome: 'refused', reason: 'unknown' },
 } as const satisfies Record<string, LifecycleCode>
 
-const ROLE_UNKNOWN = { area: 'admin', outcome: 'refused', reason: 'request_malformed' } as const
 const NO_KICKS: Kicks = { kicked: 0, failed: 0 }
 
 async function status(call: Call): Promise<Outcome<AdminAnswers['status']>> {
@@ -105,55 +109,24 @@ async function status(call: Call): Promise<Outcome<AdminAnswers['status']>> {
   )
 }
 
-/** A ticket is worth its roles to whoever holds it: it is shown once, and only its hash is kept. */
-async function invite(body: AdminBody<'invite'>, call: Call): Promise<Outcome<AdminAnswers['invite']>> {
-  const { stores, policy, enrolmentUrl } = call.world
-  const { handle, roles } = body
-  const about: About = { target: { kind: 'identity', id: handle }, handle, roles }
-  if (body.class === 'person') {
-    return refused('not_supported', { area: 'enrolment', outcome: 'refused', reason: 'person_enrolment_unavailable' }, about)
-  }
-  if (roles.some((name) => !policy().roles.has(name))) return refused('role_unknown', ROLE_UNKNOWN, about)
-  const existing = await stores.identities.findOnLeader(handle)
-  if (existing !== null && (existing.record.class !== body.class || existing.record.issuer !== 'machine')) {
-    return refused('handle_taken', { area: 'enrolment', outcome: 'refused', reason: 'handle_taken' }, about)
-  }
-  if (existing?.record.state === 'disabled') {
-    return refused('conflict', { area: 'enrolment', outcome: 'refused', reason: 'identity_disabled' }, about)
-  }
-  const ticket = ticketText(randomBytes(32))
-  const id = ticketId(ticket)
-  const createdAt = call.now.getTime()
-  const expiresAt = createdAt + body.expiresInSeconds * 1000
-  const invited: About = { ...about, target: { kind: 'ticket', id }, facts: { expiresAt, existing: existing !== null } }
-  await record(call, { area: 'enrolment', outcome: 'succeeded', reason: 'invited' }, invited, 'An administrator issued a ticket.')
-  const written = await stores.tickets.create(id, {
-    v: 1,
-    id,
-    class: body.class,
-    handle,
-    displayName: body.displayName ?? handle,
-    roles,
-    invitedBy: call.admin,
-    createdAt,
-    expiresAt,
-    state: 'issued',
-    usedAt: null,
-  })
-  if (!written) throw new Error('issuing a ticket: its id exists')
-  return done({ ticket, id, expiresAt, url: enrolmentUrl })
-}
-
 /** Revoking is final: `next` never leads out of `revoked`, and every other writer compares-and-sets what it read. */
 async function changeCredential(
   { id }: AdminBody<'credential.revoke'>,
   call: Call,
-  { reason, next }: { reason: 'revoked' | 'released'; next: (it: CredentialRecord) => CredentialRecord | null },
+  { reason, next }: { reason: 'revoked' | 'released' | 'approved'; next: (it: CredentialRecord) => CredentialRecord | null },
 ): Promise<Outcome<Change<CredentialView>>> {
   const { credentials } = call.world.stores
   const key = credentialKey(id)
   return change(await credentials.findOnLeader(key), call, {
-    about: (it) => ({ target: { kind: 'credential', id }, ...(it === null ? {} : { handle: it.handle }) }),
+    about: (it) => ({
+      target: { kind: 'credential', id },
+      ...(it === null
+        ? {}
+        : {
+            handle: it.handle,
+            facts: { class: it.class, aaguid: it.aaguid, attestation: `${it.attestation.format}/${it.attestation.trust}` },
+          }),
+    }),
     succeeded: { area: 'credential', outcome: 'succeeded', reason },
     unknown: UNKNOWN.credential,
     conflict: { area: 'credential', outcome: 'refused', reason: 'conflict' },
@@ -270,6 +243,6 @@ function viewSession({ v: _, ...shown }: SessionRecord, { world, now }: Call): S
   return { ...shown, state, connections: world.stores.guard.connectionsWith({ session: shown.nkey }).length }
 }
 
-function viewIdentity({ v: _, ...shown }: IdentityRecord, { world }: Call): IdentityView {
+function viewIdentity({ v: _, userHandle: __, ...shown }: IdentityRecord, { world }: Call): IdentityView {
   return { ...shown, connections: world.stores.guard.connectionsOf(shown.handle) }
 }

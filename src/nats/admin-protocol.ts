@@ -31,8 +31,8 @@ export const ADMIN_ERRORS = {
   role_unknown: 'The policy has no such role.',
   unknown: 'There is nothing by that id.',
   conflict: 'Its state does not allow that.',
-  handle_taken: 'The name belongs to an identity of another class.',
-  not_supported: 'People cannot be invited yet; machines can.',
+  handle_taken: 'The name belongs to another identity.',
+  not_supported: 'This verifier serves no people: configure relying_parties.person and enrolment.',
   unavailable: 'The buckets cannot be read or written. Try again.',
   audit_unavailable: 'The audit record could not be made durable, so nothing was done.',
   internal: 'The verifier failed; its log has the cause.',
@@ -77,6 +77,7 @@ export const ADMIN_BODIES = {
     ...page,
   }),
   'credential.show': z.strictObject({ id: credentialId }),
+  'credential.approve': z.strictObject({ id: credentialId }),
   'credential.revoke': z.strictObject({ id: credentialId }),
   'credential.release': z.strictObject({ id: credentialId }),
   'session.list': z.strictObject({
@@ -110,7 +111,8 @@ export interface Page<T> {
 /** A credential as the API shows it: the record but for the key itself. */
 export type CredentialView = Omit<CredentialRecord, 'v' | 'publicKey' | 'userHandle'> & { key: string; connections: number }
 export type SessionView = Omit<SessionRecord, 'v' | 'state'> & { state: SessionRecord['state'] | 'expired'; connections: number }
-export type IdentityView = Omit<IdentityRecord, 'v'> & { connections: number }
+/** `devices` are keys of credentials, as `key` of a CredentialView. */
+export type IdentityView = Omit<IdentityRecord, 'v' | 'userHandle'> & { connections: number }
 export type TicketView = Omit<TicketRecord, 'v'>
 /** What became of an owner's live connections. */
 export interface Kicks {
@@ -131,6 +133,8 @@ export interface Invitation {
   expiresAt: number
   /** Where to enrol, or null when this verifier has no enrolment listener. */
   url: string | null
+  /** For a person: the page with the ticket in its fragment, which no server ever sees. Secret as the ticket is. */
+  link: string | null
 }
 export interface StatusView {
   version: string
@@ -151,6 +155,7 @@ export interface AdminAnswers {
   'ticket.revoke': Change<TicketView>
   'credential.list': Page<CredentialView>
   'credential.show': CredentialView
+  'credential.approve': Change<CredentialView>
   'credential.revoke': Change<CredentialView>
   'credential.release': Change<CredentialView>
   'session.list': Page<SessionView>

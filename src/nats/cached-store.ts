@@ -20,6 +20,8 @@ export interface CachedStoreOptions<T> {
   entriesMax: number
   /** A record that another verifier is about to change: too young to be believed, so the leader is asked. */
   isUnsettled?: (record: T) => boolean
+  /** What several records have in common, such as their owner: then `ofGroup` finds them without looking at all others. */
+  groupOf?: (record: T) => string
   onReport: OnStoreReport
 }
 
@@ -43,6 +45,8 @@ const FIRST_PASS_MS_MAX = 30_000
 export class CachedStore<T extends object> {
   readonly #options: CachedStoreOptions<T>
   readonly #entries = new Map<string, Entry<T>>()
+  /** Keys of cached records by their group. */
+  readonly #groups = new Map<string, Set<string>>()
   readonly #absentUntil = new Map<string, number>()
   readonly #reading = new Map<string, Promise<Stored<T> | null>>()
   readonly #watch
@@ -105,7 +109,7 @@ export class CachedStore<T extends object> {
     const changedMeanwhile = entry !== undefined && entry.changedAt > begunAt
     if (read === null) {
       if (changedMeanwhile) return this.#answer(entry)
-      this.#entries.delete(key)
+      this.#drop(key)
       this.#rememberAbsent(key)
       return null
     }
@@ -139,6 +143,11 @@ export class CachedStore<T extends object> {
   /** Everything in the cache, in no order. */
   *cached(): Generator<[string, Stored<T>]> {
     for (const [key, { stored }] of this.#entries) if (stored !== null) yield [key, stored]
+  }
+
+  /** The cached records of one group, in no order. Costs what the group does, not what the cache holds. */
+  ofGroup(group: string): Stored<T>[] {
+    return [...(this.#groups.get(group) ?? [])].flatMap((key) => this.#entries.get(key)?.stored ?? [])
   }
 
   /** Whether the cache holds every record there is. */
@@ -211,13 +220,36 @@ export class CachedStore<T extends object> {
   #put(key: string, value: Pick<Entry<T>, 'revision' | 'stored' | 'broken'>): Entry<T> {
     const entry = { ...value, pass: this.#pass, changedAt: ++this.#changes }
     this.#absentUntil.delete(key)
-    this.#entries.delete(key)
+    this.#drop(key)
     this.#entries.set(key, entry)
+    this.#enterGroup(key, entry)
     if (this.#entries.size > this.#options.entriesMax) {
       this.#evicted = true
-      this.#entries.delete(this.#entries.keys().next().value as string)
+      this.#drop(this.#entries.keys().next().value as string)
     }
     return entry
+  }
+
+  #drop(key: string): void {
+    const group = this.#groupOf(this.#entries.get(key))
+    this.#entries.delete(key)
+    if (group === null) return
+    const keys = this.#groups.get(group)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#groups.delete(group)
+  }
+
+  #enterGroup(key: string, entry: Entry<T>): void {
+    const group = this.#groupOf(entry)
+    if (group === null) return
+    const keys = this.#groups.get(group)
+    if (keys === undefined) this.#groups.set(group, new Set([key]))
+    else keys.add(key)
+  }
+
+  #groupOf(entry: Entry<T> | undefined): string | null {
+    const { groupOf } = this.#options
+    return entry === undefined || entry.stored === null || groupOf === undefined ? null : groupOf(entry.stored.record)
   }
 
   #rememberAbsent(key: string): void {
@@ -232,7 +264,7 @@ export class CachedStore<T extends object> {
   }
 
   #dropUnmentioned(): void {
-    for (const [key, entry] of this.#entries) if (entry.pass !== this.#pass) this.#entries.delete(key)
+    for (const [key, entry] of this.#entries) if (entry.pass !== this.#pass) this.#drop(key)
   }
 }
 

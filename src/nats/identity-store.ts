@@ -18,6 +18,8 @@ export type IdentityCreation = 'created' | 'exists' | 'handle_taken' | 'subject_
 export interface IdentityStore extends IdentityPort {
   createIdentity(record: IdentityRecord): Promise<IdentityCreation>
   findOnLeader(handle: Handle): Promise<Stored<IdentityRecord> | null>
+  /** The identity of (issuer, subject), read from the leader. Null also when its creation stopped half-way: create it again. */
+  findBySubject(issuer: string, subject: string): Promise<Stored<IdentityRecord> | null>
   /** Compare-and-set: null when it was written, else what is there. */
   replace(stored: Stored<IdentityRecord>, next: IdentityRecord): Promise<Stored<IdentityRecord> | null>
   counts(): Record<IdentityRecord['state'], number>
@@ -38,6 +40,7 @@ export function createIdentityStore(bucket: KvBucket, onReport: OnStoreReport): 
     createIdentity,
     find: async (handle) => (await cache.find(handle))?.record ?? null,
     findOnLeader: (handle) => cache.findOnLeader(handle),
+    findBySubject: (issuer, subject) => findBySubject({ issuer, subject }, cache, index),
     replace: (stored, next) => cache.replace(stored.record.handle, stored, next),
     records: { ...cache.asRecords(), create: async (_, record) => (await createIdentity(record)) === 'created' },
     counts: () => {
@@ -71,6 +74,19 @@ async function create(
   return made === null ? 'exists' : 'created'
 }
 
+async function findBySubject(
+  wanted: { issuer: string; subject: string },
+  cache: CachedStore<IdentityRecord>,
+  index: RecordPort<SubjectIndex>,
+): Promise<Stored<IdentityRecord> | null> {
+  const key = subjectKey(wanted)
+  const indexed = await index.find(key)
+  if (indexed === null) return null
+  const stored = await cache.findOnLeader(indexed.record.handle)
+  // An index that names somebody else's record was not written by us: nobody signs in by it.
+  return stored !== null && subjectKey(stored.record) === key ? stored : null
+}
+
 /** The loser's handle is spent: handles are never reused. */
 async function disable(stored: Stored<IdentityRecord>, cache: CachedStore<IdentityRecord>): Promise<void> {
   let current: Stored<IdentityRecord> | null = stored
@@ -79,6 +95,6 @@ async function disable(stored: Stored<IdentityRecord>, cache: CachedStore<Identi
   }
 }
 
-function subjectKey({ issuer, subject }: IdentityRecord): string {
+function subjectKey({ issuer, subject }: Pick<IdentityRecord, 'issuer' | 'subject'>): string {
   return `subject.${createHash('sha256').update(lengthPrefixed(issuer, subject)).digest('base64url')}`
 }

@@ -154,6 +154,8 @@ export const idpRequestSchema: z.ZodType<IdpRequestRecord> = z.strictObject({
   v,
   id: key,
   provider: text,
+  fresh: z.boolean(),
+  earlier: key.nullable(),
   expiresAt: millis,
   state: z.enum(['issued', 'used']),
 })

@@ -3,7 +3,7 @@
  * stays in a bucket of its own for ever, so it is never endorsed again.
  */
 
-import type { UserNkey } from '../core/identifiers.ts'
+import type { Handle, UserNkey } from '../core/identifiers.ts'
 import { type RecordPort, type SessionPort, StoreUnavailable } from '../core/ports.ts'
 import type { SessionRecord, Stored, Tombstone } from '../core/records.ts'
 import { CachedStore } from './cached-store.ts'
@@ -18,6 +18,8 @@ export interface SessionStore extends SessionPort {
   /** Compare-and-set to a revoked record, after the tombstone. Null when it was written, else what is there now. */
   revoke(stored: Stored<SessionRecord>, next: SessionRecord): Promise<Stored<SessionRecord> | null>
   findOnLeader(nkey: UserNkey): Promise<Stored<SessionRecord> | null>
+  /** The identity's sessions in this verifier's cache, active and not over, in no order: for showing, never for deciding. */
+  of(handle: Handle): readonly SessionRecord[]
   counts(now: Date): Record<SessionStanding, number>
   readonly cache: CachedStore<SessionRecord>
 }
@@ -36,6 +38,7 @@ export function createSessionStore(
     entriesMax,
     // Activated on one verifier, used on another a moment later.
     isUnsettled: ({ state }) => state === 'pending',
+    groupOf: ({ handle }) => handle,
     onReport,
   })
   return {
@@ -57,6 +60,10 @@ export function createSessionStore(
       return cache.replace(nkey, stored, next)
     },
     replace: async (stored, next) => (await cache.replace(stored.record.nkey, stored, next)) === null,
+    of: (handle) => {
+      const now = new Date()
+      return cache.ofGroup(handle).flatMap(({ record }) => (standingOf(record, now) === 'active' ? [record] : []))
+    },
     counts: (now) => {
       const counts = { pending: 0, active: 0, expired: 0, revoked: 0 }
       for (const [, { record }] of cache.cached()) counts[standingOf(record, now)]++

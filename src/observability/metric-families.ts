@@ -1,6 +1,6 @@
 /** The metrics that the verifier's parts count in, and the calls they count with. Label children are made once. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { LIFECYCLE, type LifecycleEvent, type VerdictEvent } from '../core/audit-event.ts'
+import { LIFECYCLE, type LifecycleArea, type LifecycleEvent, type VerdictEvent } from '../core/audit-event.ts'
 import { AUDIT_STREAMS, type AuditStreamName, PUBLISH_OUTCOMES, type PublishOutcome } from '../core/audit-streams.ts'
 import { type Outcome, STAGES, type Stage, VERDICTS } from '../core/denial.ts'
 
@@ -54,6 +54,15 @@ export function verdictMetrics(registers: Registry[]) {
   }
 }
 
+/** What a lifecycle record is counted by: its code, and of the facts how many events it stands for. */
+export type CountedRecord = Pick<LifecycleEvent, 'area' | 'outcome' | 'reason'> & { facts?: LifecycleEvent['facts'] }
+
+/** Areas with a counter of their own: of events, where `lifecycle` counts records. */
+const EVENT_COUNTERS = {
+  login: { name: 'nats_webauthn_logins_total', help: 'What became of people who signed in or out at the page.' },
+  enrolment: { name: 'nats_webauthn_enrolments_total', help: 'Steps of enrolments, of machines and of devices of people.' },
+} as const satisfies Partial<Record<LifecycleArea, { name: string; help: string }>>
+
 export function lifecycleMetrics(registers: Registry[]) {
   const lifecycle = new Counter({
     name: 'nats_webauthn_lifecycle_total',
@@ -61,10 +70,22 @@ export function lifecycleMetrics(registers: Registry[]) {
     labelNames: ['area', 'outcome', 'reason'],
     registers,
   })
-  const lifecycleOf = new Map(lifecycleCodes().map((code) => [`${code.area} ${code.outcome} ${code.reason}`, preset(lifecycle, code)]))
+  const codes = lifecycleCodes()
+  const lifecycleOf = new Map(codes.map((code) => [`${code.area} ${code.outcome} ${code.reason}`, preset(lifecycle, code)]))
+  const eventsOf = new Map<string, Counter.Internal>(
+    Object.entries(EVENT_COUNTERS).flatMap(([area, family]) => {
+      const events = new Counter({ ...family, labelNames: ['outcome', 'reason'], registers })
+      const own = codes.filter((code) => code.area === area)
+      return own.map(({ outcome, reason }) => [`${area} ${outcome} ${reason}`, preset(events, { outcome, reason })] as const)
+    }),
+  )
   return {
-    lifecycle: ({ area, outcome, reason }: Pick<LifecycleEvent, 'area' | 'outcome' | 'reason'>) =>
-      lifecycleOf.get(`${area} ${outcome} ${reason}`)?.inc(),
+    lifecycle: ({ area, outcome, reason, facts }: CountedRecord): void => {
+      const code = `${area} ${outcome} ${reason}`
+      lifecycleOf.get(code)?.inc()
+      // A record of refusals may stand for many (docs/audit.md).
+      eventsOf.get(code)?.inc(typeof facts?.['count'] === 'number' && facts['count'] > 1 ? facts['count'] : 1)
+    },
   }
 }
 

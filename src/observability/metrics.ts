@@ -3,10 +3,18 @@
  * start, so traffic changes values and never the number of series.
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
+import type { VerdictEvent } from '../core/audit-event.ts'
 import type { AuditStreamName, PublishOutcome } from '../core/audit-streams.ts'
 import type { Stage } from '../core/denial.ts'
-import { accessMetrics, auditMetrics, lifecycleMetrics, type MetricsAuthMode, policyMetrics, verdictMetrics } from './metric-families.ts'
+import {
+  accessMetrics,
+  auditMetrics,
+  type CountedRecord,
+  lifecycleMetrics,
+  type MetricsAuthMode,
+  policyMetrics,
+  verdictMetrics,
+} from './metric-families.ts'
 import { type MetricSources, registerSources } from './metric-sources.ts'
 
 export type { MetricSources, MetricsAuthMode }
@@ -19,7 +27,8 @@ export interface MetricsOptions {
 /** What the rest of the verifier tells. Cheap: a verdict costs a few microseconds. */
 export interface Metrics {
   verdict(event: VerdictEvent): void
-  lifecycle(event: Pick<LifecycleEvent, 'area' | 'outcome' | 'reason'>): void
+  /** A durable lifecycle record. */
+  lifecycle(event: CountedRecord): void
   stage(stage: Stage, seconds: number): void
   /** A request that was dropped unanswered because its deadline had passed. */
   shed(): void

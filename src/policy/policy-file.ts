@@ -1,17 +1,12 @@
 /** The policy file: read, watched, and swapped as a whole. A bad file changes nothing but is always spoken about. */
 import { createHash } from 'node:crypto'
-import { watch } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
 import { fromUtf8 } from '../core/encoding.ts'
 import type { Policy } from '../core/policy.ts'
 import { type ParsedPolicy, type PolicyIssue, type PolicyOptions, parsePolicy } from '../core/policy-document.ts'
+import { watchDirectory } from './watch-directory.ts'
 
 const fileBytesMax = 256 * 1024
-// An editor's save is several events; the file is read once they have stopped for this long.
-const settleMs = 50
-// Something else in its directory, such as a log, may never stop: the file is read nevertheless.
-const settleMsMax = 1_000
 // A policy that could not be taken over is as good as before; nothing about its file will change to say so.
 const takeOverAgainMs = 1_000
 
@@ -142,31 +137,6 @@ async function load(path: string, options: PolicyOptions): Promise<Loaded> {
 
 function invalid(message: string, digest: string): Loaded {
   return { kind: 'invalid', issues: [{ line: 1, column: 1, path: '', message }], digest }
-}
-
-// Editors rename a new file over the old one and Kubernetes swaps a symbolic link beside it: watching the file itself
-// would go on watching what was replaced.
-function watchDirectory(path: string, { changed, failed }: { changed: () => void; failed: (error: Error) => void }): () => void {
-  let settle: NodeJS.Timeout | null = null
-  let latest: NodeJS.Timeout | null = null
-  const rest = (): void => {
-    for (const timer of [settle, latest]) if (timer !== null) clearTimeout(timer)
-    settle = latest = null
-  }
-  const fire = (): void => {
-    rest()
-    changed()
-  }
-  const watcher = watch(dirname(resolve(path)), () => {
-    if (settle !== null) clearTimeout(settle)
-    settle = setTimeout(fire, settleMs)
-    latest ??= setTimeout(fire, settleMsMax)
-  })
-  watcher.on('error', failed)
-  return () => {
-    rest()
-    watcher.close()
-  }
 }
 
 function asError(error: unknown): Error {

@@ -128,7 +128,9 @@ for (const line of NATS_LINES) {
     for (const [name, args] of [
       ['a role is missing', ['invite', 'x', '--machine']],
       ['a name is none', ['invite', 'UPPER', '--machine', '--role', 'orders-reader']],
+      ["a person's role is missing", ['invite', 'x']],
       ['a credential id is none', ['credential', 'revoke', 'not an id']],
+      ['what is approved is none', ['credential', 'approve', '*']],
       ['a session is none', ['session', 'revoke', 'UABC']],
       ['a state is unknown', ['credential', 'list', '--state', 'gone']],
       ['a filter is none', ['audit', 'tail', 'a b']],
@@ -244,7 +246,16 @@ describe('serve', () => {
 
   test('check says what is missing while no verifier runs', async () => {
     await local.startNats()
-    assert.deepEqual(await check(local), { code: 1, failed: ['buckets', 'audit streams', 'callout round trip'] })
+    assert.deepEqual(await check(local), { code: 1, failed: ['buckets', 'audit streams', 'callout round trip', 'enrolment listener'] })
+  })
+
+  test('check says that browsers make no passkey at the page', async () => {
+    const file = join(local.dir, 'nats-webauthn.yaml')
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(file, text.replace(/^( {2}origin: http:\/\/)localhost/m, '$1127.0.0.1'))
+    const { code, stdout } = await local.cli(['check', '--offline'])
+    assert.equal(code, 1)
+    assert.match(stdout, /^✗ page of people: /m)
   })
 
   test('check says that nats-server names another issuer than the seed is for', async () => {

@@ -36,7 +36,14 @@ for (const line of NATS_LINES) {
       ['a validity that is no number', { expiresInSeconds: '1h' }, 'request_malformed', 'admin.refused.request_malformed'],
       ['an unknown member', { admin: true }, 'request_malformed', 'admin.refused.request_malformed'],
       ['a display name with control characters', { displayName: 'a\u0000b' }, 'request_malformed', 'admin.refused.request_malformed'],
-      ['a person', { class: 'person' }, 'not_supported', 'enrolment.refused.person_enrolment_unavailable'],
+      ['a class that is none', { class: 'robot' }, 'request_malformed', 'admin.refused.request_malformed'],
+      [
+        'a person and a role that the policy does not have',
+        { class: 'person', roles: ['root'] },
+        'role_unknown',
+        'admin.refused.request_malformed',
+      ],
+      ['a person and no roles', { class: 'person', roles: [] }, 'request_malformed', 'admin.refused.request_malformed'],
     ] as const) {
       test(`refuses to invite with ${what}`, async () => {
         const answer = await its.askRaw('invite', JSON.stringify({ ...invitation, ...body }))
@@ -75,6 +82,45 @@ for (const line of NATS_LINES) {
       assert.equal(its.lastCode(), 'enrolment.refused.handle_taken')
       assert.equal(errorOf(await its.ask('invite', { ...invitation, roles, handle: handleOf('retired') })), 'conflict')
     })
+
+    test('refuses to invite a person under the handle of a machine, of a person of an identity provider, or of a disabled person', async () => {
+      const { identities } = its.verifier.stores
+      const person = { class: 'person', issuer: 'invitation' } as const
+      await identities.createIdentity(identityRecord('press', {}))
+      await identities.createIdentity(identityRecord('dora', { class: 'person', issuer: 'https://idp.example', subject: 'dora' }))
+      await identities.createIdentity(identityRecord('gone', { ...person, state: 'disabled' }))
+      // Its subject is what makes an identity somebody: the same handle with another one is somebody else.
+      await identities.createIdentity(identityRecord('twin', { ...person, subject: 'other' }))
+      for (const [handle, code, reason] of [
+        ['press', 'handle_taken', 'handle_taken'],
+        ['dora', 'handle_taken', 'handle_taken'],
+        ['twin', 'handle_taken', 'handle_taken'],
+        ['gone', 'conflict', 'identity_disabled'],
+      ] as const) {
+        const body = { handle: handleOf(handle), class: 'person' as const, roles: [...invitation.roles] }
+        assert.equal(errorOf(await its.ask('invite', body)), code, handle)
+        assert.equal(its.lastCode(), `enrolment.refused.${reason}`, handle)
+      }
+    })
+
+    test('does not approve what it cannot record', async () => {
+      const record = credentialRecord({ class: 'person' })
+      await its.verifier.stores.credentials.create(record)
+      its.audit.works = false
+      assert.equal(errorOf(await its.ask('credential.approve', { id: record.id })), 'audit_unavailable')
+      assert.equal((await its.verifier.stores.credentials.findOnLeader(credentialKey(record.id)))?.record.approvedBy, null)
+    })
+
+    for (const [what, payload] of [
+      ['an id that is no id', '{"id":"*"}'],
+      ['no id', '{}'],
+      ['the name of somebody else who approves', '{"id":"AAAAAAAAAAAAAAAAAAAAAA","approvedBy":"root"}'],
+    ] as const) {
+      test(`refuses to approve with ${what}`, async () => {
+        assert.equal((await its.askRaw('credential.approve', payload)).error?.code, 'request_malformed')
+        assert.equal(its.lastCode(), 'admin.refused.request_malformed')
+      })
+    }
 
     test('shows nothing when the reading cannot be recorded', async () => {
       its.audit.works = false

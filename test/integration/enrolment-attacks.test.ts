@@ -65,8 +65,8 @@ describe('a ticket', () => {
   })
 
   test('of a person enrols nobody here', async () => {
-    assert.equal(verdictOf(await machine(service, service.invite({ class: 'person' })).enrol()), '403 person_enrolment_unavailable')
-    assert.equal(await recordedRefusal(service), 'person_enrolment_unavailable')
+    assert.equal(verdictOf(await machine(service, service.invite({ class: 'person' })).enrol()), '403 ticket_invalid')
+    assert.equal(await recordedRefusal(service), 'ticket_wrong_class')
   })
 
   test('is good for one enrolment', async () => {

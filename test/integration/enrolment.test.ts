@@ -86,6 +86,7 @@ describe('a machine with a ticket', () => {
         expiresAt: null,
         endedAt: null,
         enrolledBy: 'admin',
+        approvedBy: null,
       })
       assert.deepEqual(service.tickets.get(ticketId(ticket)), {
         ...ticketRecord(ticket, service.clock.now),

@@ -1,6 +1,7 @@
 /** What one source, and many, may ask; and how little of it the audit trail keeps. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { DEFAULT_RATE_LIMITS } from '../../src/http/server.ts'
 import { type EnrolmentService, startEnrolmentService, verdictOf } from '../support/enrolment-service.ts'
 import { type RawRequest, rawHttp } from '../support/raw-http.ts'
 
@@ -16,7 +17,7 @@ const raw = (request: RawRequest) => rawHttp(service.port, request)
 describe('a source', () => {
   async function limited(overrides: Parameters<typeof startEnrolmentService>[0] = {}): Promise<void> {
     await service.stop()
-    service = await startEnrolmentService({ rateLimits: { windowSeconds: 60, perSource: 3 }, ...overrides })
+    service = await startEnrolmentService({ rateLimits: { ...DEFAULT_RATE_LIMITS, perSource: 3 }, ...overrides })
   }
 
   test('that asks too often is refused, in whatever it asks for', async () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { hashSync } from 'bcryptjs'
 import type { Metrics } from '../../src/observability/metrics.ts'
 import type { MetricsAuth } from '../../src/observability/metrics-auth.ts'
@@ -105,6 +106,32 @@ describe('Prometheus', () => {
     // Three gauges of prom-client's own end in _total (docs/metrics.md).
     const findings = (checked.stdout + checked.stderr).split('\n').filter((line) => line !== '' && !line.startsWith('nodejs_active_'))
     assert.deepEqual(findings, [])
+  })
+
+  test('promtool finds the alerts well formed, and they ring when they should and only then', () => {
+    const rules = fileURLToPath(new URL('../../deploy/prometheus/alerts.yml', import.meta.url))
+    execFileSync('promtool', ['check', 'rules', rules], { stdio: 'pipe' })
+    execFileSync('promtool', ['test', 'rules', rules.replace('.yml', '.test.yml')], { stdio: 'pipe' })
+  })
+
+  test('promtool finds the shipped configuration well formed, alerts and all', () => {
+    const shipped = readFileSync(new URL('../../deploy/prometheus/prometheus.yml', import.meta.url), 'utf8')
+    file('alerts.yml', readFileSync(new URL('../../deploy/prometheus/alerts.yml', import.meta.url), 'utf8'))
+    const config = file('shipped.yml', shipped.replace('/run/secrets/metrics_password', file('shipped-password', 'secret')))
+    execFileSync('promtool', ['check', 'config', config], { stdio: 'pipe' })
+  })
+
+  test('the alerts ask for series that there are', async () => {
+    const { body } = await testMetrics().exposition()
+    const rules = readFileSync(new URL('../../deploy/prometheus/alerts.yml', import.meta.url), 'utf8')
+    const asked = [...rules.matchAll(/(nats_webauthn_\w+)\{([^}]*)\}/g)]
+    assert.ok(asked.length > 1)
+    for (const [, name, selector] of asked) {
+      assert.ok(body.includes(`\n${name}{`), name)
+      for (const [, reasons] of (selector ?? '').matchAll(/reason!?[=~]+"([^"]*)"/g)) {
+        for (const reason of (reasons ?? '').split('|')) assert.ok(body.includes(`${name}{outcome="refused",reason="${reason}"}`), reason)
+      }
+    }
   })
 
   test('scrapes with basic, bearer, mtls and none as docs/operations.md writes them, and is refused with a wrong token', async () => {

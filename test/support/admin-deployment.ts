@@ -35,7 +35,11 @@ export interface AdminDeployment {
   close(): Promise<void>
 }
 
-export async function startAdminDeployment(line: NatsServerLine): Promise<AdminDeployment> {
+/** `pageOrigin` null: a verifier that serves machines alone. */
+export async function startAdminDeployment(
+  line: NatsServerLine,
+  { pageOrigin }: { pageOrigin: string | null } = { pageOrigin: 'http://localhost:9465' },
+): Promise<AdminDeployment> {
   const deployment = await startDeployment({ line })
   const verifier = await openVerifier(deployment)
   const system = await linkTo(deployment, 'verifierSys')
@@ -61,6 +65,7 @@ export async function startAdminDeployment(line: NatsServerLine): Promise<AdminD
       },
       policy: () => policyOf('orders-writer', 'orders-reader'),
       enrolmentUrl: 'http://localhost:9465',
+      pageOrigin,
       version: '0.1.0',
       isReady: () => stores.isHealthy(),
     },

@@ -69,6 +69,8 @@ export async function startDeployment(
     .replace('127.0.0.1:4222', '127.0.0.1:-1')
     .replace('127.0.0.1:8080', '127.0.0.1:-1')
     .replace('127.0.0.1:8222', '127.0.0.1:-1')
+    // Pages of tests are at ports that nobody knows yet.
+    .replace(/^\s*allowed_origins:.*$/m, '')
   if (options.xkey === false) config = config.replace(/^\s*xkey: \$XKEY$/m, '')
   if (options.edit) config = options.edit(config)
   const server = await startNatsServer(config, {

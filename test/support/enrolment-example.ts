@@ -37,6 +37,8 @@ export async function enrolmentExample() {
     credentials: memoryRecords<CredentialRecord>(),
     identities: memoryIdentities(),
     lifecycle: memoryLifecycle(),
+    people: null,
+    page: null,
     policyHash: () => '',
     logger: null,
     tls: null,

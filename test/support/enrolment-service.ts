@@ -44,6 +44,8 @@ export async function startEnrolmentService(overrides: Partial<HttpServerOptions
     origin,
     rules: machineRules(),
     urls: NATS_URLS,
+    people: null,
+    page: null,
     policyHash: () => 'policy-hash',
     logger: { info: write, warn: write, error: write },
     tls: null,

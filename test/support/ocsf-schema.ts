@@ -1,4 +1,4 @@
-/** The members that OCSF 1.8.0 requires of our two classes, and the constraints between them, written from its documentation. */
+/** The members that OCSF 1.8.0 requires of our classes, and the constraints between them, written from its documentation. */
 import { z } from 'zod'
 
 const epochMs = z.int().min(1_600_000_000_000).max(4_000_000_000_000)
@@ -62,6 +62,32 @@ export const Authentication = z
   })
   .loose()
   .refine(({ activity_id, class_uid, type_uid }) => type_uid === class_uid * 100 + activity_id, 'type_uid')
+
+const loginProtocols = { 0: ['Unknown'], 4: ['OpenID'], 99: ['FIDO2/WebAuthn', 'One-time invitation', 'Login cookie'] }
+
+/** A person's login: Logon or Logoff, by one of the ways there are. */
+export const LoginAuthentication = z
+  .object({
+    ...base,
+    class_uid: z.literal(3002),
+    activity_id: z.literal([1, 2]),
+    activity_name: z.literal(['Logon', 'Logoff']),
+    type_uid: z.literal([300_201, 300_202]),
+    user,
+    actor: z.union([z.object({ user }), z.object({ app_name: z.string(), app_uid: z.string() })]),
+    service: z.object({ name: z.literal('nats-webauthn') }),
+    auth_protocol_id: z.literal([0, 4, 99]),
+    auth_protocol: z.string(),
+    count: z.int().min(2).optional(),
+    src_endpoint: z.object({ ip: z.string().optional(), hostname: z.string().optional() }).optional(),
+    auth_factors: z
+      .array(z.object({ factor_type_id: z.literal(10), device: z.object({ type_id: z.int(), uid: z.string().min(1) }).loose() }).loose())
+      .optional(),
+    is_mfa: z.boolean().optional(),
+  })
+  .loose()
+  .refine(({ activity_id, class_uid, type_uid }) => type_uid === class_uid * 100 + activity_id, 'type_uid')
+  .refine(({ auth_protocol_id, auth_protocol }) => loginProtocols[auth_protocol_id].includes(auth_protocol), 'auth_protocol')
 
 export const EntityManagement = z
   .object({

@@ -22,8 +22,12 @@ export interface ProductOptions {
   xkey?: boolean
   verifierXkey?: boolean
   policy: string
-  /** More lines of nats-webauthn.yaml. */
-  yaml?: string
+  /** More lines of nats-webauthn.yaml; made with the origin of the page where they need it. */
+  yaml?: string | ((origin: string) => Promise<string>)
+  /** Further secret files of the deployment, written last. */
+  files?: Record<string, () => string>
+  /** Further web origins where people may connect from. */
+  personOrigins?: string[]
   /** Changes nats-server.conf. */
   edit?: (config: string) => string
   urls?: (deployment: Deployment) => string[]
@@ -104,7 +108,9 @@ export async function startProductFiles(options: ProductOptions): Promise<Produc
     files: options.tls === undefined ? {} : { 'ca.pem': options.tls.ca, 'cert.pem': options.tls.cert, 'key.pem': options.tls.key },
   })
   const [enrolmentPort, operationsPort] = [await freePort(), await freePort()]
-  const configFile = writeConfig(deployment, { ...options, xkey: options.verifierXkey ?? xkey, enrolmentPort, operationsPort })
+  const yaml = typeof options.yaml === 'function' ? await options.yaml(`http://localhost:${enrolmentPort}`) : (options.yaml ?? '')
+  const configFile = writeConfig(deployment, { ...options, yaml, xkey: options.verifierXkey ?? xkey, enrolmentPort, operationsPort })
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(deployment.server.dir, name), text(), { mode: 0o600 })
   const auth = await connect(nkeyUser(deployment, 'verifierAuth', '_INBOX_verifier', options.tls?.ca))
   return {
     deployment,
@@ -175,7 +181,7 @@ export function nats(body: AuditRecord['body']): Record<string, unknown> {
 
 function writeConfig(
   deployment: Deployment,
-  options: ProductOptions & { xkey: boolean; enrolmentPort: number; operationsPort: number },
+  options: ProductOptions & { yaml: string; xkey: boolean; enrolmentPort: number; operationsPort: number },
 ): string {
   const dir = deployment.server.dir
   mkdirSync(join(dir, 'keys'), { mode: 0o700 })
@@ -198,14 +204,14 @@ callout:
 urls: ${JSON.stringify(urls)}
 relying_parties:
   machine: { rp_id: ${MACHINE_RP} }
-  person: { rp_id: ${PERSON.rpId}, origins: ["${PERSON.origin}", "http://localhost:${options.enrolmentPort}"] }
+  person: { rp_id: ${PERSON.rpId}, origins: ${JSON.stringify([PERSON.origin, `http://localhost:${options.enrolmentPort}`, ...(options.personOrigins ?? [])])} }
 policy_file: policy.yaml
 enrolment: { listen: "127.0.0.1:${options.enrolmentPort}", origin: "http://localhost:${options.enrolmentPort}" }
 operations: { listen: "127.0.0.1:${options.operationsPort}", auth: none }
 admin: { name: admin, seed_file: keys/admin.seed }
 auditor: { seed_file: keys/auditor.seed }
 log: { level: ${options.logLevel ?? 'error'} }
-${options.yaml ?? ''}`,
+${options.yaml}`,
   )
   return file
 }

@@ -14,6 +14,8 @@ export interface RegistrationInput {
   origin?: string
   flags?: number
   signCount?: number
+  /** 16 bytes; zeros where not given. */
+  aaguid?: Uint8Array
   clientData?: Record<string, unknown>
   clientDataText?: string
   /** In place of the key's COSE_Key. */
@@ -43,7 +45,14 @@ export function testRegistration(input: RegistrationInput) {
   const id = Buffer.from(input.innerId ?? credentialId, 'base64url')
   const idLength = Buffer.alloc(2)
   idLength.writeUInt16BE(id.length)
-  const authData = Buffer.concat([head, Buffer.alloc(16), idLength, id, input.cose ?? key.cose, input.extra ?? new Uint8Array(0)])
+  const authData = Buffer.concat([
+    head,
+    input.aaguid ?? Buffer.alloc(16),
+    idLength,
+    id,
+    input.cose ?? key.cose,
+    input.extra ?? new Uint8Array(0),
+  ])
   const signed = Buffer.concat([authData, createHash('sha256').update(clientDataJSON).digest()])
   const signature = new Uint8Array(key.alg === -8 ? sign(null, signed, key.privateKey) : sign('sha256', signed, key.privateKey))
   const statement =

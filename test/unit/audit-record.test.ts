@@ -9,7 +9,7 @@ import type { IdentityFacts, VerdictEvent } from '../../src/core/audit-event.ts'
 import { DENIALS } from '../../src/core/denial.ts'
 import type { CredentialId, RoleName } from '../../src/core/identifiers.ts'
 import { ALL_LIFECYCLE_CODES, ALL_VERDICTS, lifecycleEvent, unverifiedDenial, verdictEvent } from '../support/audit-events.ts'
-import { Authentication, EntityManagement } from '../support/ocsf-schema.ts'
+import { Authentication, EntityManagement, LoginAuthentication } from '../support/ocsf-schema.ts'
 
 const origin = { source: 'nats-webauthn/test', version: '0.1.0' }
 const bodyOf = (event: VerdictEvent) => Authentication.parse(JSON.parse(verdictMessage(event, origin).body))
@@ -200,12 +200,16 @@ describe('the uid of a user', () => {
 
 describe('records of everything else', () => {
   for (const code of ALL_LIFECYCLE_CODES) {
-    test(`${code.area} ${code.outcome} ${code.reason} is an OCSF Entity Management event in the stream of the grants`, () => {
+    const [kind, schema] =
+      code.area === 'login' ? (['Authentication', LoginAuthentication] as const) : (['Entity Management', EntityManagement] as const)
+    test(`${code.area} ${code.outcome} ${code.reason} is an OCSF ${kind} event in the stream of the grants`, () => {
       const message = lifecycleMessage(lifecycleEvent(code), origin)
       assert.equal(message.stream, 'WEBAUTHN_AUDIT')
       assert((STREAM_AREAS.WEBAUTHN_AUDIT as readonly string[]).includes(code.area))
       assert.equal(message.subject, `audit.webauthn.${code.area}.${code.outcome}.${code.reason}`)
-      const body = EntityManagement.parse(JSON.parse(message.body))
+      const body = schema.parse(JSON.parse(message.body))
+      const headers = Object.fromEntries(message.headers)
+      assert.equal(headers['ce-dataschema'], `https://schema.ocsf.io/1.8.0/classes/${kind.toLowerCase().replace(' ', '_')}`)
       assert.equal(body.status_code, code.reason)
       assert.equal(body.status_id, code.outcome === 'succeeded' ? 1 : 2)
     })
@@ -217,6 +221,9 @@ describe('records of everything else', () => {
     assert.equal(activity({ area: 'enrolment', outcome: 'succeeded', reason: 'enrolled' }), 'Enroll')
     assert.equal(activity({ area: 'credential', outcome: 'succeeded', reason: 'revoked' }), 'Unenroll')
     assert.equal(activity({ area: 'credential', outcome: 'succeeded', reason: 'quarantined' }), 'Suspend')
+    assert.equal(activity({ area: 'credential', outcome: 'succeeded', reason: 'approved' }), 'Enable')
+    assert.equal(activity({ area: 'session', outcome: 'succeeded', reason: 'endorsed' }), 'Create')
+    assert.equal(activity({ area: 'session', outcome: 'succeeded', reason: 'completed' }), 'Activate')
     assert.equal(activity({ area: 'policy', outcome: 'succeeded', reason: 'loaded' }), 'Update')
   })
 

@@ -28,7 +28,7 @@ function problemsOf(change: (text: string) => string): string[] {
 }
 
 const withPerson = (person: string) => (text: string) =>
-  text.replace('    rp_id: machines.internal\n', `    rp_id: machines.internal\n  person: ${person}\n`)
+  text.replace(/ {2}person:\n {4}rp_id: localhost\n {4}origins: .*\n/, `  person: ${person}\n`)
 
 describe('nats-webauthn.yaml', () => {
   test('as init writes it is a configuration, with the documented defaults', () => {
@@ -38,7 +38,7 @@ describe('nats-webauthn.yaml', () => {
     assert.deepEqual(config.rules.algorithms, [...DEFAULT_ALGORITHMS])
     assert.equal(config.rules.rolesMaxAgeSeconds, 24 * 3600)
     assert.equal(config.rules.leewaySeconds, 5)
-    assert.equal(config.rules.person, null)
+    assert.deepEqual(config.rules.person, { rpId: 'localhost', origins: ['http://localhost:8780'], requireUserVerification: true })
     assert.equal(config.audit.ackBudgetMs, 400)
     assert.deepEqual(config.enrolment?.listen, { host: '127.0.0.1', port: 8780 })
     assert.deepEqual(secretProblems(config), [])
@@ -173,8 +173,8 @@ describe('nats-webauthn.yaml', () => {
 
   test('refuses every plaintext address behind a proxy, where loopback proves nothing', () => {
     const problems = problemsOf((text) => `${text}behind_proxy: true\n`)
-    assert.equal(problems.length, 1)
-    assert.match(problems[0] ?? '', /urls\[0\]: without TLS/)
+    assert.equal(problems.length, 2)
+    for (const [index, problem] of problems.entries()) assert.match(problem, new RegExp(`urls\\[${index}\\]: without TLS`))
   })
 
   test('refuses a file that is not there, is empty, or is a list', () => {
@@ -206,6 +206,7 @@ describe('nats-webauthn.yaml', () => {
     const dir = makeConfigDir((text) =>
       withPerson('{ rp_id: id.example, origins: ["https://login.id.example"], user_verification: preferred }')(text)
         .replace('- nats://localhost:4222', '- { url: "wss://nats.example:443", cluster: east, server_name: n1 }')
+        .replace('origin: http://localhost:8780', 'origin: https://login.id.example')
         .replace(
           / {2}auth:\n {4}basic:\n.*\n/,
           '  auth: { mtls: { client_ca_file: ca.pem } }\n  tls: { cert_file: c.pem, key_file: k.pem }\n',

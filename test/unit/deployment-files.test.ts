@@ -13,6 +13,7 @@ import { init } from '../../src/cli/init.ts'
 import { run } from '../../src/cli/run.ts'
 import { readConfig, secretProblems } from '../../src/config.ts'
 import { parsePolicy } from '../../src/core/policy-document.ts'
+import { lintPolicy } from '../../src/core/policy-lint.ts'
 import { parseUsers } from '../../src/observability/basic-verifier.ts'
 import { memoryIo } from '../support/memory-io.ts'
 
@@ -39,6 +40,53 @@ describe('init', () => {
     assert.equal(policy.ok && policy.policy.roles.size > 0, true)
     const users = parseUsers(readFileSync(join(dir, 'keys/verifier/metrics.users'), 'utf8'))
     assert.equal(await bcrypt.compare(readFileSync(join(dir, 'keys/metrics.password'), 'utf8'), users.get('prometheus') ?? ''), true)
+  })
+
+  test('serves people on this machine: an rpId and a page of localhost, and roles that only people hold', async () => {
+    await runInit(dir)
+    const { rules, enrolment, accounts, policyFile } = readConfig(join(dir, 'nats-webauthn.yaml'))
+    assert.deepEqual(rules.person, { rpId: 'localhost', origins: [enrolment?.origin], requireUserVerification: true })
+    assert.deepEqual(
+      rules.urls.map(({ url }) => url),
+      ['nats://localhost:4222', 'ws://localhost:8080'],
+    )
+    const parsed = parsePolicy(readFileSync(policyFile, 'utf8'), { targetAccounts: accounts.targets, reservedAccounts: [] })
+    assert.ok(parsed.ok)
+    const people = [...parsed.policy.roles.values()].filter(({ require }) => require.class === 'person')
+    assert.deepEqual(
+      people.map(({ name, plainSessions, loginByCode }) => [name, plainSessions, loginByCode]),
+      [
+        ['orders-desk', false, false],
+        ['orders-terminal', true, false],
+      ],
+    )
+    for (const { require, publish, subscribe } of people) {
+      assert.equal(require.userVerification, true)
+      assert.ok(publish.allow.length > 0 && subscribe.allow.length > 0)
+    }
+    // Roles without a class would be open to either; these say whose they are.
+    for (const { name, require } of parsed.policy.roles.values()) assert.notEqual(require.class, null, name)
+    assert.deepEqual(
+      lintPolicy(parsed).filter(({ severity }) => severity === 'warning'),
+      [],
+    )
+  })
+
+  test('shows how an identity provider is written, in comments that are right once they are none', async () => {
+    await runInit(dir)
+    const file = join(dir, 'nats-webauthn.yaml')
+    const text = readFileSync(file, 'utf8')
+    const example = /^# identity_providers:\n(?:# .*\n)+/m.exec(text)?.[0] ?? ''
+    writeFileSync(file, text.replace(example, example.replace(/^# /gm, '')))
+    const config = readConfig(file)
+    assert.deepEqual(
+      config.identityProviders.map(({ name }) => name),
+      ['staff'],
+    )
+    const { policyFile, accounts } = config
+    const parsed = parsePolicy(readFileSync(policyFile, 'utf8'), { targetAccounts: accounts.targets, reservedAccounts: [] })
+    const given = config.identityProviders.flatMap(({ mapping }) => [...mapping.roles.map.values()].flat())
+    for (const role of given) assert.ok(parsed.ok && [...parsed.policy.roles.keys()].some((name) => name === role), role)
   })
 
   for (const line of ['2.15', '2.10'] as const) {

@@ -106,6 +106,8 @@ describe('the identity of a ticket', () => {
       displayName: 'Orders service',
       roles: [{ name: 'orders-writer', source: 'assigned', asOf: at }],
       claims: {},
+      userHandle: machineUserHandle(ticket.handle),
+      devices: [],
       state: 'active',
       createdAt: at,
     })

@@ -49,7 +49,7 @@ function violation(file: string, specifier: string): string | null {
   }
   if (layer === 'page') {
     if (!isLocal) return specifier === '@simplewebauthn/browser' ? null : 'the page uses SimpleWebAuthn alone'
-    return inLayer('page') || ['src/core/people.ts', 'src/core/encoding.ts'].includes(target)
+    return inLayer('page') || ['src/core/people.ts', 'src/core/refusal.ts', 'src/core/encoding.ts'].includes(target)
       ? null
       : "the page shares core's types of people"
   }

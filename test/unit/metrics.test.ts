@@ -78,6 +78,33 @@ describe('the metrics', () => {
     }
   })
 
+  test('count logins and enrolments by their codes, each event once, all of them 0 at the start', async () => {
+    const metrics = testMetrics()
+    const families = { login: 'nats_webauthn_logins_total', enrolment: 'nats_webauthn_enrolments_total' } as const
+    const wanted = ALL_LIFECYCLE_CODES.flatMap(({ area, outcome, reason }) =>
+      area === 'login' || area === 'enrolment' ? [`${families[area]}{outcome="${outcome}",reason="${reason}"}`] : [],
+    )
+    const { body } = await metrics.exposition()
+    const shown = ours(seriesOf(body)).filter((series) => /_(?:logins|enrolments)_total\{/.test(series))
+    assert.deepEqual(shown.sort(), wanted.sort())
+    for (const series of wanted) assert.equal(seriesValue(body, series), 0)
+
+    for (const code of ALL_LIFECYCLE_CODES) metrics.lifecycle(code)
+    const after = await metrics.exposition()
+    for (const series of wanted) assert.equal(seriesValue(after.body, series), 1)
+  })
+
+  test('count the refusals that one record stands for, and one record in the lifecycle', async () => {
+    const metrics = testMetrics()
+    const code = { area: 'login', outcome: 'refused', reason: 'request_unknown' } as const
+    for (const count of [1, 40, 0, -3, Number.NaN, '7', true]) metrics.lifecycle({ ...code, facts: { count } })
+    metrics.lifecycle({ ...code, facts: {} })
+    const { body } = await metrics.exposition()
+    assert.equal(seriesValue(body, 'nats_webauthn_logins_total{outcome="refused",reason="request_unknown"}'), 47)
+    assert.equal(seriesValue(body, 'nats_webauthn_lifecycle_total{area="login",outcome="refused",reason="request_unknown"}'), 8)
+    assert.equal(seriesValue(body, 'nats_webauthn_enrolments_total{outcome="refused",reason="ticket_unknown"}'), 0)
+  })
+
   test('have buckets at the objective and at the deadlines', async () => {
     const { body } = await testMetrics().exposition()
     for (const le of ['0.5', '1.5', '4.5']) {

@@ -53,6 +53,8 @@ roles:
   writer: { account: APP, publish: { allow: ["orders.{{user}}.>"], deny: ["orders.{{user}}.no"] } }
   heads: { account: APP, subscribe: { allow: ["heads.*"] }, require: { class: person } }
   late: { account: APP, subscribe: { allow: [late] }, ttl: 2h }
+  crown: { account: APP, publish: { allow: ["c.{{user}}"] }, privileged: true, require: { class: person, attestation: direct, approval: true } }
+  terminal: { account: APP, publish: { allow: ["t.{{user}}"] }, session: 1h, plain_sessions: true, login_by_code: true }
 `,
 )
 const broken = file('broken.yaml', 'version: 1\nroles:\n  r: { account: SYS }\n')
@@ -64,7 +66,7 @@ describe('policy lint', () => {
     assert.equal(data()[0].valid, true)
     assert.deepEqual(
       data()[0].findings.map(({ rule }: { rule: string }) => rule),
-      ['long-ttl'],
+      ['long-ttl', 'plain-sessions'],
     )
   })
   test('1 for warnings under --strict', async () => assert.equal(await policyLint({ ...command().base, file: policy, strict: true }), 1))
@@ -93,6 +95,16 @@ describe('policy test', () => {
     'an account': `{ name: n, ${writer}, account: APP }`,
     'a denial': '{ name: n, identity: { class: machine, roles: [heads] }, denial: roles_none }',
     'a stale role': '{ name: n, identity: { class: person, roles: [{ name: heads, age: 25h }] }, denial: roles_stale }',
+    'a device that shows what it is, and is approved':
+      '{ name: n, identity: { class: person, roles: [crown] }, connection: { attestation: attested, approved: true }, account: APP }',
+    'a device that nobody approved':
+      '{ name: n, identity: { class: person, roles: [crown] }, connection: { attestation: mds }, denial: roles_none }',
+    'a device that shows nothing':
+      '{ name: n, identity: { class: person, roles: [crown] }, connection: { approved: true }, denial: roles_none }',
+    'a privileged role and a code':
+      '{ name: n, identity: { class: person, roles: [crown] }, connection: { attestation: mds, approved: true, by_code: true }, denial: roles_none }',
+    'a role that opted in to codes': '{ name: n, identity: { class: person, roles: [terminal] }, connection: { by_code: true } }',
+    'a role that did not': '{ name: n, identity: { class: person, roles: [late] }, connection: { by_code: true }, denial: roles_none }',
     'a filtered subscription': '{ name: n, identity: { class: person, roles: [heads] }, subscribe: { filtered: ["heads.>"] } }',
   }
   for (const [name, text] of Object.entries(good))
@@ -163,6 +175,14 @@ describe('policy explain', () => {
     ])
     assert.deepEqual(explanation.result, { granted: false, denial: 'roles_none' })
   })
+  test('names what the device and the way of endorsing lack', async () => {
+    const unmet = async (more: Partial<HypotheticalConnection>) =>
+      (await explain(['crown'], {}, { class: 'person', ...more })).explanation.roles[0].unmet
+    assert.deepEqual(await unmet({}), ['attestation', 'approval'])
+    assert.deepEqual(await unmet({ attestation: 'attested' }), ['approval'])
+    assert.deepEqual(await unmet({ attestation: 'mds', approved: true, byCode: true }), ['login_by_code'])
+    assert.equal(await unmet({ attestation: 'mds', approved: true }), undefined)
+  })
   test('says what the service adds by itself', async () => {
     const { explanation } = await explain(['heads'], { subscribe: ['heads.>', '_INBOX_alice.1'] }, { class: 'person' })
     assert.deepEqual(
@@ -232,6 +252,37 @@ describe('policy diff', () => {
         ['old', 'removed', 1, 1],
       ],
     )
+  })
+  test('1 with what a role asks of people otherwise', async () => {
+    const { code, diffs } = await diff(
+      '  r: { account: APP, publish: { allow: [x] } }',
+      '  r: { account: APP, publish: { allow: [x] }, privileged: true, require: { approval: true, attestation: mds } }',
+    )
+    assert.equal(code, 1)
+    assert.deepEqual(diffs[0].settings, [
+      { name: 'privileged', from: false, to: true },
+      { name: 'require.attestation', from: null, to: 'mds' },
+      { name: 'require.approval', from: false, to: true },
+    ])
+    const opened = await diff('  r: { account: APP }', '  r: { account: APP, login_by_code: true }')
+    assert.deepEqual(opened.diffs[0].settings, [{ name: 'login_by_code', from: false, to: true }])
+  })
+  test('1 with what is asked of new devices otherwise, also where no role differs', async () => {
+    const person = (body: string) => `  r: { account: APP, publish: { allow: [x] } }\nenrolment: { person: { ${body} } }`
+    const { code, diffs } = await diff(person(''), person('attestation: mds, device_bound: true, devices_max: 3, another_device: device'))
+    assert.equal(code, 1)
+    assert.deepEqual(diffs, [
+      {
+        enrolment: 'person',
+        settings: [
+          { name: 'attestation', from: 'none', to: 'mds' },
+          { name: 'device_bound', from: false, to: true },
+          { name: 'devices_max', from: 10, to: 3 },
+          { name: 'another_device', from: 'login', to: 'device' },
+        ],
+      },
+    ])
+    assert.deepEqual(await diff(person('devices_max: 10'), person('')), { code: 0, diffs: [] })
   })
   test('78 where one is not valid', async () => assert.equal(await policyDiff({ ...command().base, before: policy, after: broken }), 78))
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
 import { type PolicyIssue, parsePolicy } from '../../src/core/policy-document.ts'
 import { accountName } from '../support/policy-subject.ts'
 
@@ -28,21 +29,32 @@ roles:
     ttl: 20m
     session: 12h
     plain_sessions: true
+    login_by_code: true
     limits: { connections: 10 }
     require:
       class: machine
       user_verification: true
       device_bound: true
       aaguids: [AAAAAAAA-0000-0000-0000-000000000001]
+      attestation: mds
+      approval: true
       client_types: [nats, websocket]
       source_cidrs: [10.0.0.0/8, "FD00::/8"]
       time_windows: [{ days: [mon, tue], from: "08:00", to: "24:00", timezone: "Europe/Berlin" }]
   bare: { account: APP }
+  crown: { account: APP, privileged: true }
+enrolment:
+  person:
+    attestation: direct
+    aaguids: [AAAAAAAA-0000-0000-0000-000000000002]
+    device_bound: true
+    devices_max: 3
+    another_device: device
 `
   test('becomes roles', () => {
     const parsed = parse(text)
     assert.ok(parsed.ok)
-    const [full, bare] = [...parsed.policy.roles.values()]
+    const [full, bare, crown] = [...parsed.policy.roles.values()]
     assert.deepEqual(full, {
       name: 'orders-writer',
       account: 'APP',
@@ -52,12 +64,16 @@ roles:
       ttlSeconds: 1200,
       sessionSeconds: 43_200,
       plainSessions: true,
+      loginByCode: true,
+      privileged: false,
       limits: { connections: 10 },
       require: {
         class: 'machine',
         userVerification: true,
         deviceBound: true,
         aaguids: ['aaaaaaaa-0000-0000-0000-000000000001'],
+        attestation: 'mds',
+        approval: true,
         clientTypes: ['nats', 'websocket'],
         sourceCidrs: ['10.0.0.0/8', 'fd00::/8'],
         timeWindows: [{ days: [1, 2], fromMinute: 480, toMinute: 1440, timeZone: 'Europe/Berlin' }],
@@ -72,16 +88,28 @@ roles:
       ttlSeconds: 900,
       sessionSeconds: null,
       plainSessions: false,
+      loginByCode: false,
+      privileged: false,
       limits: { connections: null },
       require: {
         class: null,
         userVerification: false,
         deviceBound: false,
         aaguids: null,
+        attestation: null,
+        approval: false,
         clientTypes: null,
         sourceCidrs: null,
         timeWindows: null,
       },
+    })
+    assert.equal(crown?.privileged, true)
+    assert.deepEqual(parsed.policy.personEnrolment, {
+      attestation: 'direct',
+      aaguids: ['aaaaaaaa-0000-0000-0000-000000000002'],
+      deviceBound: true,
+      devicesMax: 3,
+      anotherDevice: 'device',
     })
     assert.deepEqual(parsed.warnings, [])
     assert.equal(parsed.policy.hash, createHash('sha256').update(text).digest('hex'))
@@ -94,6 +122,16 @@ roles:
     assert.deepEqual(responses('true'), { max: 1, ttlSeconds: 120 })
     assert.deepEqual(responses('{}'), { max: 1, ttlSeconds: 120 })
     assert.equal(responses('false'), null)
+  })
+  test('asks nothing of the devices of people where it says nothing, and ten of them are enough', () => {
+    for (const text of [
+      'version: 1\nroles: {}',
+      'version: 1\nroles: {}\nenrolment: {}',
+      'version: 1\nroles: {}\nenrolment: { person: {} }',
+    ]) {
+      const parsed = parse(text)
+      assert.deepEqual(parsed.ok && parsed.policy.personEnrolment, DEFAULT_PERSON_ENROLMENT)
+    }
   })
   test('may have no roles', () => assert.equal(parse('version: 1\nroles: {}').ok, true))
   test('may reach reserved subjects where it says so, and is warned', () => {
@@ -153,6 +191,19 @@ describe('what the parser refuses', () => {
     'an unknown class': [role('require: { class: robot }'), '3 roles.r.require.class'],
     'a yes that is no boolean': [role('require: { device_bound: yes }'), '3 roles.r.require.device_bound'],
     'an AAGUID that is none': [role('require: { aaguids: [abc] }'), '3 roles.r.require.aaguids[0]'],
+    'an attestation that is none of the two': [role('require: { attestation: none }'), '3 roles.r.require.attestation'],
+    'an approval that names who approves': [role('require: { approval: admin }'), '3 roles.r.require.approval'],
+    'a privileged role that a code could endorse': [role('privileged: true, login_by_code: true'), '3 roles.r.login_by_code'],
+    'a code where it means nothing': ['version: 1\nlogin_by_code: true\nroles: {}\n', '2 login_by_code'],
+    'an unknown class of enrolment': ['version: 1\nenrolment: { machine: {} }\nroles: {}\n', '2 enrolment.machine'],
+    'an unknown demand on devices': ['version: 1\nenrolment: { person: { uv: true } }\nroles: {}\n', '2 enrolment.person.uv'],
+    'no room for any device': ['version: 1\nenrolment: { person: { devices_max: 0 } }\nroles: {}\n', '2 enrolment.person.devices_max'],
+    'room for too many devices': ['version: 1\nenrolment: { person: { devices_max: 101 } }\nroles: {}\n', '2 enrolment.person.devices_max'],
+    'a way to another device that is none': [
+      'version: 1\nenrolment: { person: { another_device: none } }\nroles: {}\n',
+      '2 enrolment.person.another_device',
+    ],
+    'no models of devices at all': ['version: 1\nenrolment: { person: { aaguids: [] } }\nroles: {}\n', '2 enrolment.person.aaguids'],
     'an empty list of AAGUIDs': [role('require: { aaguids: [] }'), '3 roles.r.require.aaguids'],
     'an unknown client type': [role('require: { client_types: [mqtt] }'), '3 roles.r.require.client_types[0]'],
     'a CIDR with bits behind its prefix': [role('require: { source_cidrs: [10.0.0.1/8] }'), '3 roles.r.require.source_cidrs[0]'],

@@ -61,6 +61,27 @@ describe('the linter', () => {
     ],
     ['long-ttl', '  r: { account: APP, publish: { allow: [a] }, ttl: 2h }', ['long-ttl:3']],
     ['long-session', '  r: { account: APP, publish: { allow: [a] }, session: 8d }', ['long-session:3']],
+    [
+      'long-person-session',
+      '  r: { account: APP, publish: { allow: [a] }, session: 25h, require: { class: person } }',
+      ['long-person-session:3'],
+    ],
+    [
+      'long-code-session',
+      '  r: { account: APP, publish: { allow: [a] }, plain_sessions: true, login_by_code: true }\n  s: { account: APP, publish: { allow: [b] }, session: 61m, plain_sessions: true, login_by_code: true }',
+      ['long-code-session:3', 'long-code-session:4'],
+    ],
+    ['code-without-plain', '  r: { account: APP, publish: { allow: [a] }, session: 1h, login_by_code: true }', ['code-without-plain:3']],
+    [
+      'privileged-unguarded',
+      '  r: { account: APP, publish: { allow: [a] }, privileged: true, require: { class: person, user_verification: true } }',
+      ['privileged-unguarded:3'],
+    ],
+    [
+      'unmeetable-attestation',
+      '  r: { account: APP, publish: { allow: [a] }, require: { class: machine, attestation: direct } }',
+      ['unmeetable-attestation:3'],
+    ],
     ['plain-sessions', '  r: { account: APP, publish: { allow: [a] }, plain_sessions: true }', ['plain-sessions:3']],
     [
       'aaguid-claimed',
@@ -86,6 +107,37 @@ describe('the linter', () => {
         '  orders-writer: { account: APP, publish: { allow: ["orders.>"] } }\n  orders-reader: { account: APP, subscribe: { allow: ["orders.>"] } }\n  users: { account: APP, publish: { allow: [u] } }'
       assert.deepEqual(only('person-role', roles), [])
     })
+  })
+  test('has nothing to say about roles of people that are guarded and short', () => {
+    for (const guard of ['approval: true', 'device_bound: true', 'attestation: direct', 'attestation: mds']) {
+      assert.deepEqual(
+        only('privileged-unguarded', `  r: { account: APP, publish: { allow: [a] }, privileged: true, require: { ${guard} } }`),
+        [],
+      )
+    }
+    const short =
+      '  r: { account: APP, publish: { allow: ["{{user}}"] }, session: 1h, plain_sessions: true, login_by_code: true, require: { class: person } }'
+    assert.deepEqual(findings(short), ['plain-sessions:3'])
+    assert.deepEqual(
+      only('long-person-session', '  r: { account: APP, publish: { allow: [a] }, session: 24h, require: { class: person } }'),
+      [],
+    )
+    // A machine may hold such a role as well, and this one is long for nobody's finger.
+    assert.deepEqual(
+      only('long-person-session', '  r: { account: APP, publish: { allow: [a] }, session: 25h, require: { class: machine } }'),
+      [],
+    )
+  })
+  test('takes an AAGUID for a claim unless the device had to show a certificate, at enrolment too', () => {
+    const aaguids = 'aaguids: [aaaaaaaa-0000-0000-0000-000000000001]'
+    assert.deepEqual(
+      only('aaguid-claimed', `  r: { account: APP, publish: { allow: [a] }, require: { ${aaguids}, attestation: mds } }`),
+      [],
+    )
+    const enrolment = (more: string) =>
+      only('aaguid-claimed', `  r: { account: APP, publish: { allow: [a] } }\nenrolment:\n  person: { ${aaguids}${more} }`)
+    assert.deepEqual(enrolment(''), ['aaguid-claimed:5'])
+    assert.deepEqual(enrolment(', attestation: direct'), [])
   })
   test('does not mind roles of accounts that cannot be held together', () => {
     assert.deepEqual(

@@ -1,10 +1,13 @@
+/** How roles become a grant: longer than 300 lines because each requirement is met and unmet here, and its denies stay. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Grant, Policy } from '../../src/core/policy.ts'
 import { parsePolicy } from '../../src/core/policy-document.ts'
+import type { CredentialRecord } from '../../src/core/records.ts'
 import { resolveGrant } from '../../src/core/resolve.ts'
 import { accountName, grantSubject, heldRole, type SubjectSpec, testNow } from '../support/policy-subject.ts'
+import { roleOf } from '../support/records.ts'
 
 function policy(roles: string): Policy {
   const parsed = parsePolicy(`version: 1\nroles:\n${roles}`, {
@@ -157,6 +160,87 @@ describe('requirements', () => {
   })
 })
 
+describe('what is required of the devices of people', () => {
+  const people = policy(`
+  base: { account: APP, publish: { allow: [base] }, plain_sessions: true, login_by_code: true }
+  direct: { account: APP, publish: { allow: [d], deny: [base.d] }, require: { attestation: direct } }
+  mds: { account: APP, publish: { allow: [m], deny: [base.m] }, require: { attestation: mds } }
+  approved: { account: APP, publish: { allow: [a], deny: [base.a] }, require: { approval: true } }
+  browser: { account: APP, publish: { allow: [b], deny: [base.b] }, plain_sessions: true }
+  crown: { account: APP, publish: { allow: [c], deny: [base.c] }, plain_sessions: true, privileged: true }
+  `)
+  const person = (roles: string[], spec: Partial<SubjectSpec> = {}): SubjectSpec => ({ roles, class: 'person', ...spec })
+  const graded = (trust: CredentialRecord['attestation']['trust'], format = 'packed') => ({
+    credential: { attestation: { format, trust } },
+  })
+
+  for (const [role, admitted] of [
+    ['direct', ['attested', 'mds']],
+    ['mds', ['mds']],
+  ] as const) {
+    for (const trust of ['none', 'self', 'attested', 'mds'] as const) {
+      const meets = (admitted as readonly string[]).includes(trust)
+      test(`${role}: ${meets ? 'met' : 'unmet'} by a device whose attestation was ${trust}`, () =>
+        assert.equal(denial(people, person([role], graded(trust))), meets ? null : 'roles_none'))
+    }
+  }
+  test('the format of an attestation is not its grade', () =>
+    assert.equal(denial(people, person(['mds'], graded('self', 'mds'))), 'roles_none'))
+  test('approval: met once an administrator approved that very device', () => {
+    assert.equal(denial(people, person(['approved'])), 'roles_none')
+    assert.deepEqual(grant(people, person(['approved'], { credential: { approvedBy: 'admin' } })).roles, ['approved'])
+  })
+  test('approval is asked of machines too', () => {
+    assert.equal(denial(people, { roles: ['approved'] }), 'roles_none')
+    assert.deepEqual(grant(people, { roles: ['approved'], credential: { approvedBy: 'admin' } }).roles, ['approved'])
+  })
+  test('a session by code gives only the roles that opted in, and the denies of all', () => {
+    const { roles, permissions } = grant(people, person(['base', 'browser', 'crown'], { connection: { byCode: true } }))
+    assert.deepEqual(roles, ['base'])
+    assert.deepEqual(permissions.publish, { allow: ['base'], deny: ['base.b', 'base.c'] })
+  })
+  test('a session by code gives nothing where no role opted in', () => {
+    for (const role of ['browser', 'crown']) assert.equal(denial(people, person([role], { connection: { byCode: true } })), 'roles_none')
+    for (const role of ['browser', 'crown']) assert.equal(denial(people, person([role])), null)
+  })
+  test('a privileged role is never given by code, even if its policy were made to say so', () => {
+    const crown = people.roles.get(roleOf('crown')) ?? assert.fail()
+    const forged: Policy = { ...people, roles: new Map([[crown.name, { ...crown, loginByCode: true }]]) }
+    assert.equal(denial(forged, person(['crown'], { connection: { byCode: true } })), 'roles_none')
+    assert.deepEqual(grant(forged, person(['crown'])).roles, ['crown'])
+  })
+  test('what a device lacks takes no deny away', () => {
+    const held = ['base', 'direct', 'mds', 'approved']
+    assert.deepEqual(grant(people, person(held)).permissions.publish, { allow: ['base'], deny: ['base.a', 'base.d', 'base.m'] })
+    const all = grant(people, person(held, { credential: { attestation: { format: 'packed', trust: 'mds' }, approvedBy: 'admin' } }))
+    assert.deepEqual(all.permissions.publish, { allow: ['a', 'base', 'd', 'm'], deny: ['base.a', 'base.d', 'base.m'] })
+  })
+  test('whatever the device and the session, more of either never gives less', () => {
+    const trusts = ['none', 'attested', 'mds'] as const
+    const names = ['base', 'direct', 'mds', 'approved', 'browser', 'crown']
+    fc.assert(
+      fc.property(fc.subarray(names, { minLength: 1 }), fc.nat(1), fc.boolean(), fc.boolean(), (held, grade, approved, byCode) => {
+        const given = (better: boolean) => {
+          const resolved = resolveGrant(
+            people,
+            grantSubject(
+              person(held, {
+                credential: {
+                  attestation: { format: 'packed', trust: trusts[grade + Number(better)] ?? 'mds' },
+                  approvedBy: approved || better ? 'admin' : null,
+                },
+                connection: { byCode: byCode && !better },
+              }),
+            ),
+          )
+          return resolved.ok ? resolved.value.roles : []
+        }
+        for (const role of given(false)) assert.ok(given(true).includes(role))
+      }),
+    )
+  })
+})
+
 describe('the age of roles', () => {
   const ages = policy(`
   a: { account: APP, publish: { allow: [a], deny: [x.a] } }
@@ -175,6 +259,21 @@ describe('the age of roles', () => {
   test('of two sources of a role the better one counts', () => {
     assert.deepEqual(grant(ages, { roles: [claimed('a', 90_000), heldRole('a')] }).roles, ['a'])
     assert.deepEqual(grant(ages, { roles: [heldRole('a'), claimed('a', 90_000)] }).roles, ['a'])
+  })
+  test('a person whose provider has not spoken for a day has nothing left, whatever the device', () => {
+    const held = [claimed('a', 86_401), claimed('b', 90_000), claimed('c', 200_000)]
+    const credential = { attestation: { format: 'packed', trust: 'mds' as const }, approvedBy: 'admin' }
+    assert.equal(denial(ages, { roles: held, class: 'person', credential }), 'roles_stale')
+    assert.equal(denial(ages, { roles: held, class: 'person', connection: { byCode: true } }), 'roles_stale')
+  })
+  test('a shorter roles_max_age is the one that counts', () => {
+    const spec = { roles: [claimed('a', 61)], connection: { rolesMaxAgeSeconds: 60 } }
+    assert.equal(denial(ages, spec), 'roles_stale')
+    assert.deepEqual(grant(ages, { ...spec, connection: { rolesMaxAgeSeconds: 61 } }).roles, ['a'])
+  })
+  test('roles that the provider took away are gone at once, not when they are old', () => {
+    assert.equal(denial(ages, { roles: [], class: 'person' }), 'roles_none')
+    assert.deepEqual(grant(ages, { roles: [heldRole('b')], class: 'person' }).roles, ['b'])
   })
   test('a stale role that the policy does not know is no role at all', () =>
     assert.equal(denial(ages, { roles: [claimed('ghost', 90_000)] }), 'roles_none'))

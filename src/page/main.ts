@@ -1,0 +1,140 @@
+/** Starts the page: who is signed in, where in the page the address leads, and then that view. */
+import type { PersonView } from '../core/people.ts'
+import { call, type PageInfo, readPageInfo } from './api.ts'
+import { codeView } from './code-view.ts'
+import { button, el, elementOf } from './dom.ts'
+import { endorseView, enrolFirstView } from './endorse-view.ts'
+import { enrolView } from './enrol-view.ts'
+import { errorView } from './error-view.ts'
+import type { Failure } from './failure.ts'
+import { homeView } from './home-view.ts'
+import type { Notice, Page, View } from './page.ts'
+import { noticeBox, noticeOf, outside } from './parts.ts'
+import { type Place, showPlace, takeKeptPlace, takePlace } from './place.ts'
+import { invitationView, signInView, signOut } from './sign-in-view.ts'
+
+const HOME: Place = { kind: 'home' }
+const main = elementOf('main')
+let present = new AbortController()
+
+class SelfService implements Page {
+  readonly info: PageInfo
+  person: PersonView | null
+  next: Place | null = null
+
+  constructor(info: PageInfo, person: PersonView | null) {
+    this.info = info
+    this.person = person
+  }
+
+  go(place: Place, notice: Notice | null = null, focus?: string): void {
+    showPlace(place)
+    if (place.kind === 'session') {
+      void this.lookUp(place, notice)
+      return
+    }
+    const view = this.viewOf(place)
+    this.show(focus === undefined ? view : { ...view, focus }, notice)
+  }
+
+  show(view: View, notice: Notice | null = null): void {
+    showWho(this)
+    display(view, notice)
+  }
+
+  async refresh(): Promise<void> {
+    const told = await call('/v1/me', {})
+    if (told.ok) this.person = told.value.person
+    else if (told.failure.code === 'login_required') this.person = null
+    this.go(HOME, told.ok ? null : noticeOf(told.failure))
+  }
+
+  private viewOf(place: Exclude<Place, { kind: 'session' }>): View {
+    const { person } = this
+    if (place.kind === 'ticket') return invitationView(this, place.ticket)
+    if (place.kind === 'error') return errorView(this, { code: place.code, check: null, waitSeconds: null }, HOME)
+    if (person === null) return signInView(this, place)
+    switch (place.kind) {
+      case 'home':
+        return homeView(this, person, Date.now())
+      case 'enrol':
+        return enrolView(this, person)
+      case 'code':
+        return person.devices.length === 0 ? enrolFirstView(this, place) : codeView(this, person)
+    }
+  }
+
+  /** A terminal's request is looked up first; only a person who is signed in is told of it. */
+  private async lookUp(place: Place & { kind: 'session' }, notice: Notice | null): Promise<void> {
+    const { person } = this
+    if (person === null) return this.show(signInView(this, place), notice)
+    if (person.devices.length === 0) return this.show(enrolFirstView(this, place), notice)
+    present.abort()
+    present = new AbortController()
+    const { signal } = present
+    const shown = await call('/v1/session/show', { request: place.request })
+    if (signal.aborted) return
+    if (shown.ok) return this.show(endorseView(this, { person, session: shown.value.session, place }), notice)
+    this.failed(shown.failure, place)
+  }
+
+  private failed(failure: Failure, place: Place): void {
+    if (failure.code === 'login_required') {
+      this.person = null
+      this.go(place, noticeOf(failure))
+      return
+    }
+    const gone = failure.code !== 'network' && failure.code !== 'unavailable' && failure.code !== 'rate_limited'
+    if (gone) showPlace(HOME)
+    this.show(errorView(this, failure, gone ? HOME : place))
+  }
+}
+
+/** Puts a view on screen, its heading under the reader's eyes and ears. */
+function display(view: View, notice: Notice | null): void {
+  present.abort()
+  present = new AbortController()
+  const heading = el('h1', { tabindex: -1 }, view.heading)
+  const box = notice === null ? null : el('div', { role: notice.tone === 'good' ? 'status' : 'alert' }, noticeBox(notice))
+  main.replaceChildren(heading, ...(box === null ? [] : [box]), ...view.body)
+  document.title = `${view.heading} · NATS access`
+  const target = view.focus === undefined ? heading : (document.getElementById(view.focus) ?? heading)
+  target.focus({ preventScroll: target === heading })
+  if (target === heading) window.scrollTo(0, 0)
+  view.shown?.(present.signal)
+}
+
+function showWho(page: Page): void {
+  const { person } = page
+  const who = elementOf('who')
+  who.replaceChildren()
+  if (person === null) return
+  who.append(
+    el('span', { class: 'name' }, outside(person.displayName === '' ? person.handle : person.displayName)),
+    button('Sign out', { class: 'quiet' }, () => void signOut(page)),
+  )
+}
+
+async function start(): Promise<void> {
+  // First of all: a ticket is out of the address before anything else happens.
+  let place = takePlace()
+  const kept = takeKeptPlace(Date.now())
+  const [info, me] = await Promise.all([readPageInfo(), call('/v1/me', {})])
+  if (!info.ok) return display(unreachableView(info.failure), null)
+  const { rpId, ...rest } = info.value
+  if (rpId === null) return display(unreachableView({ code: 'person_enrolment_unavailable', check: null, waitSeconds: null }), null)
+  const page = new SelfService({ ...rest, rpId }, me.ok ? me.value.person : null)
+  if (place.kind === 'home' && kept !== null) place = kept
+  // Back from the identity provider without a login: trying again leads to where the person wanted to go.
+  if (place.kind === 'error') page.show(errorView(page, { code: place.code, check: null, waitSeconds: null }, kept ?? HOME))
+  else page.go(place, me.ok || me.failure.code === 'login_required' ? null : noticeOf(me.failure))
+  // A link that is opened in this tab while the page is here changes the fragment and nothing else.
+  window.addEventListener('hashchange', () => page.go(takePlace()))
+}
+
+function unreachableView(failure: Failure): View {
+  const { title, text } = noticeOf(failure)
+  return { heading: title, body: [el('p', { class: 'lead' }, text), button('Try again', { class: 'primary' }, () => location.reload())] }
+}
+
+void start()

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Attempts, createAttempts } from '../../src/browser/attempts.ts'
+
+const YES = { accepted: true, afterMilliseconds: 40 }
+const NO = { accepted: false, afterMilliseconds: 30 }
+const SILENCE = { accepted: false, afterMilliseconds: 5_000 }
+
+/** Attempts with a session that was endorsed by a tap. */
+function connected(options = { mayAsk: true }): Attempts<string> {
+  const attempts = createAttempts<string>(options)
+  attempts.tapped(YES, 'key')
+  return attempts
+}
+
+/** What comes next, as one word. */
+function next(attempts: Attempts<string>): string {
+  const attempt = attempts.next()
+  if (attempt.kind === 'ask') return attempt.reason
+  return attempt.kind === 'end' ? attempt.error.code : attempt.kind
+}
+
+describe('the first connection', () => {
+  test('begins with a tap, which the program has just asked for', () => {
+    assert.equal(next(createAttempts({ mayAsk: false })), 'tap')
+  })
+
+  test('still has its tap after a server that could not be reached', () => {
+    const attempts = createAttempts<string>({ mayAsk: false })
+    attempts.failed('server_unreachable')
+    assert.equal(next(attempts), 'tap')
+  })
+
+  for (const [what, verdict, code] of [
+    ['refused', NO, 'server_refused'],
+    ['answered by nobody', SILENCE, 'no_answer'],
+    ['cut off', null, 'no_answer'],
+  ] as const) {
+    test(`ends when the tap is ${what}: there is no second question`, () => {
+      const attempts = createAttempts<string>({ mayAsk: true })
+      attempts.tapped(verdict, 'key')
+      assert.equal(next(attempts), code)
+    })
+  }
+})
+
+describe('a session', () => {
+  test('is resumed, however often', () => {
+    const attempts = connected()
+    for (let i = 0; i < 10; i++) {
+      assert.equal(next(attempts), 'resume')
+      attempts.resumed(YES)
+    }
+  })
+
+  test('is over when it was refused three times', () => {
+    const attempts = connected()
+    for (let i = 0; i < 3; i++) {
+      assert.equal(next(attempts), 'resume')
+      attempts.resumed(NO)
+    }
+    assert.equal(next(attempts), 'session_over')
+    assert.ok(attempts.isPauseless())
+  })
+
+  test('is not over because nobody answers, the connection breaks, or the server is away', () => {
+    const attempts = connected()
+    for (let i = 0; i < 50; i++) {
+      attempts.resumed(SILENCE)
+      attempts.resumed(null)
+      attempts.failed('server_unreachable')
+      attempts.failed('info_timeout')
+      attempts.failed('nonce_missing')
+    }
+    assert.equal(next(attempts), 'resume')
+    assert.equal(attempts.isPauseless(), false)
+  })
+
+  test('that works again has all its chances again', () => {
+    const attempts = connected()
+    attempts.resumed(NO)
+    attempts.resumed(NO)
+    attempts.resumed(YES)
+    attempts.resumed(NO)
+    attempts.resumed(NO)
+    assert.equal(next(attempts), 'resume')
+    assert.equal(attempts.failures(), 2)
+  })
+
+  test('on a slow path is judged by what that path took to accept', () => {
+    const attempts = createAttempts<string>({ mayAsk: true })
+    attempts.tapped({ accepted: true, afterMilliseconds: 2_000 }, 'key')
+    for (let i = 0; i < 3; i++) attempts.resumed({ accepted: false, afterMilliseconds: 3_000 })
+    assert.equal(next(attempts), 'session_over')
+  })
+
+  test('that ends where nobody may be asked ends the connection', () => {
+    const attempts = connected({ mayAsk: false })
+    for (let i = 0; i < 3; i++) attempts.resumed(NO)
+    const end = attempts.next()
+    assert.equal(end.kind === 'end' && end.error.code, 'session_over')
+  })
+
+  test('is not there where it was not wanted: each reconnect asks', () => {
+    const attempts = createAttempts<string>({ mayAsk: true })
+    attempts.tapped(YES, null)
+    assert.equal(next(attempts), 'session_over')
+  })
+})
+
+describe('a tap after the session', () => {
+  function over(): Attempts<string> {
+    const attempts = connected()
+    for (let i = 0; i < 3; i++) attempts.resumed(NO)
+    return attempts
+  }
+
+  test('is made once it was granted, and makes a session', () => {
+    const attempts = over()
+    attempts.granted()
+    assert.equal(next(attempts), 'tap')
+    attempts.tapped(YES, 'another key')
+    assert.deepEqual(attempts.next(), { kind: 'resume', key: 'another key' })
+    attempts.resumed(NO)
+    assert.equal(next(attempts), 'resume')
+  })
+
+  test('stays granted while the server is away, and the server is not hammered', () => {
+    const attempts = over()
+    attempts.granted()
+    attempts.failed('server_unreachable')
+    assert.equal(next(attempts), 'tap')
+    assert.equal(attempts.isPauseless(), false)
+  })
+
+  test('that was missed is offered again, with the reason, and at most three times', () => {
+    const attempts = over()
+    for (const reason of ['session_over', 'cancelled', 'interrupted'] as const) {
+      assert.equal(next(attempts), reason)
+      attempts.granted()
+      attempts.failed(reason === 'session_over' ? 'cancelled' : 'interrupted')
+    }
+    assert.equal(next(attempts), 'interrupted')
+    assert.equal(attempts.next().kind, 'end')
+  })
+
+  for (const code of ['not_allowed', 'unsupported', 'ceremony_failed'] as const) {
+    test(`that failed with ${code} is not offered again`, () => {
+      const attempts = over()
+      attempts.granted()
+      attempts.failed(code)
+      assert.equal(next(attempts), code)
+    })
+  }
+
+  test('that was refused is the last one', () => {
+    const attempts = over()
+    attempts.granted()
+    attempts.tapped(NO, 'key')
+    attempts.granted()
+    assert.equal(next(attempts), 'server_refused')
+  })
+})
