@@ -30,6 +30,10 @@ const ROLES = '{ staff: [chat, shell], "orders-team": [chat], brief: [brief], ke
 export async function startPeopleProduct(options: PeopleOptions): Promise<PeopleProduct> {
   const providers: TestOidcProvider[] = []
   const site = await startSdkSite()
+  const closeAround = async () => {
+    await site.close()
+    for (const provider of providers) await provider.stop()
+  }
   const product = await startProduct({
     policy: options.policy,
     ...(options.line === undefined ? {} : { line: options.line }),
@@ -43,6 +47,9 @@ export async function startPeopleProduct(options: PeopleOptions): Promise<People
       return `identity_providers:\n${providers.map(providerYaml).join('')}`
     },
     files: { 'keys/client.secret': () => providers[0]?.clientSecret ?? '' },
+  }).catch(async (cause: unknown) => {
+    await closeAround()
+    throw cause
   })
   const [idp, otherIdp = null] = providers
   if (idp === undefined) throw new Error('starting a product with people: no provider')
@@ -56,8 +63,7 @@ export async function startPeopleProduct(options: PeopleOptions): Promise<People
     async stop() {
       await browser.close()
       await product.stop()
-      await site.close()
-      for (const provider of providers) await provider.stop()
+      await closeAround()
     },
   }
 }

@@ -1,4 +1,7 @@
-/** The outside world of people's steps in memory: stores with real compare-and-set, providers that say what a test tells them. */
+/**
+ * The outside world of people's steps in memory: stores with real compare-and-set, providers that say what a test tells
+ * them. It is longer than 300 lines because every port of that world is here, and tests set up one thing.
+ */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { ticketId, ticketText } from '../../src/core/enrolment.ts'
 import type { Occasion } from '../../src/core/enrolment-events.ts'

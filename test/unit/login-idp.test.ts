@@ -1,4 +1,7 @@
-/** Signing in at an identity provider: who comes back, in which browser, how often, and who they are then. */
+/**
+ * Signing in at an identity provider: who comes back, in which browser, how often, and who they are then. It is longer than
+ * 300 lines because every attack on the way there and back starts from the same redirect.
+ */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { idpSecretsOf, loginIdOf } from '../../src/core/login.ts'

@@ -1,4 +1,7 @@
-/** Signing in with a passkey: whose assertion is a login, and every one that is not. */
+/**
+ * Signing in with a passkey: whose assertion is a login, and every one that is not. It is longer than 300 lines because each
+ * refusal is one change of the same assertion.
+ */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { beforeEach, describe, test } from 'node:test'
