@@ -1,14 +1,16 @@
 /**
- * `npm run demo`: a whole deployment in a temporary directory, and what happens to a service, a thief and a revoked key.
- * Every process is real: nats-server, the verifier, and the CLI that an administrator would type.
+ * `npm run demo`: a whole deployment in a temporary directory, and what happens to services, a person, a thief and a revoked
+ * key. Every process is real: nats-server, the verifier, and the CLI that people would type.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, type NatsConnection } from 'nats'
+import { connect, type NatsConnection, nkeyAuthenticator } from 'nats'
 import { openProbe } from '../src/cli/probe.ts'
 import { connectWithWebAuthn, loadKeyFile } from '../src/client/index.ts'
-import { freePorts, movePorts, type Ports, type Running, runCli, startNatsServer, startVerifier } from './local-deployment.ts'
+import type { TestOidcProvider } from '../test/support/oidc-provider.ts'
+import { demoPerson } from './demo-person.ts'
+import { beginCli, freePorts, movePorts, type Ports, type Running, runCli, startNatsServer, startVerifier } from './local-deployment.ts'
 import { findNatsServer } from './nats-server.ts'
 import { startWiretap, type Wiretap } from './wiretap.ts'
 
@@ -28,12 +30,21 @@ function expect(condition: boolean, what: string): void {
   ok(what)
 }
 
+function typed(args: readonly string[]): void {
+  console.log(`  $ nats-webauthn ${args.map((arg) => (/[\s>*]/.test(arg) ? `'${arg}'` : arg)).join(' ')}`)
+}
+
 /** The CLI, shown as typed; its output is the result. */
 async function cli(dir: string, ...args: string[]): Promise<string> {
-  console.log(`  $ nats-webauthn ${args.map((arg) => (/[\s>*]/.test(arg) ? `'${arg}'` : arg)).join(' ')}`)
-  const { code, stdout, stderr } = await runCli(dir, args)
+  typed(args)
+  const { code, stdout, stderr } = await runCli(dir, args, { settings: settingsOf(dir) })
   if (code !== 0) throw new Error(`nats-webauthn ${args[0]} ended with ${code}:\n${stderr}`)
   return stdout
+}
+
+/** What people's own settings would be, in the demo's directory. */
+function settingsOf(dir: string): Record<string, string> {
+  return { XDG_CONFIG_HOME: join(dir, 'config'), BROWSER: '' }
 }
 
 /** What `promise` gives, unless it takes too long. */
@@ -80,7 +91,14 @@ async function enrolMachine(dir: string, ports: Ports, name: string, role: strin
   return key.credentialId
 }
 
-async function story(dir: string, resources: { processes: Running[]; taps: Wiretap[]; connections: NatsConnection[] }): Promise<void> {
+interface Resources {
+  processes: Running[]
+  taps: Wiretap[]
+  connections: NatsConnection[]
+  provider: TestOidcProvider | null
+}
+
+async function story(dir: string, resources: Resources): Promise<void> {
   const [natsPort = 0, websocket = 0, monitor = 0, enrolment = 0, operations = 0, tapped = 0] = await freePorts(6)
   const ports: Ports = { nats: natsPort, websocket, monitor, enrolment, operations }
   const url = `nats://localhost:${tapped}`
@@ -91,6 +109,7 @@ async function story(dir: string, resources: { processes: Running[]; taps: Wiret
   // Clients dial the address that is tapped: the worst network there is.
   const config = join(dir, 'nats-webauthn.yaml')
   writeFileSync(config, readFileSync(config, 'utf8').replace(`- nats://localhost:${ports.nats}`, `- ${url}`))
+  resources.provider = await identityProvider(dir, ports)
   const binary = findNatsServer()
   resources.processes.push(await startNatsServer(binary, dir))
   ok('nats-server is up')
@@ -125,6 +144,8 @@ async function story(dir: string, resources: { processes: Running[]; taps: Wiret
   orders.publish('payments.refund', 'a fortune')
   expect((await soon(refused, 'the refusal')) === 'PERMISSIONS_VIOLATION', 'orders may not publish to payments.refund: nats-server refuses')
 
+  await personStory(dir, ports, resources.provider)
+
   chapter('A thief')
   if (recorded === null) throw new Error('the tap heard no CONNECT')
   expect(recorded.includes('"sig"'), `the tap recorded what orders sent: ${recorded.length} bytes of CONNECT, with the proof`)
@@ -150,6 +171,71 @@ async function story(dir: string, resources: { processes: Running[]; taps: Wiret
   expect((after['denied'] ?? 0) > (before['denied'] ?? 0) && (after['granted'] ?? 0) > (before['granted'] ?? 0), 'the counters moved')
 }
 
+/** A real OpenID provider in this process, which stands for the company's, and the lines of configuration that it takes. */
+async function identityProvider(dir: string, ports: Ports): Promise<TestOidcProvider> {
+  const { warn } = console
+  // It warns that it keeps its people in memory, which is all that a demo wants.
+  console.warn = () => undefined
+  const { ALICE, startOidcProvider } = await import('../test/support/oidc-provider.ts')
+  const redirectUris = [`http://localhost:${ports.enrolment}/v1/login/callback`]
+  const provider = await startOidcProvider({ redirectUris, accounts: [ALICE] })
+  console.warn = warn
+  writeFileSync(join(dir, 'keys/verifier/corp.secret'), provider.clientSecret, { mode: 0o600 })
+  appendFileSync(
+    join(dir, 'nats-webauthn.yaml'),
+    `identity_providers:
+  - name: corp
+    label: Example Corp
+    issuer: ${provider.issuer}
+    client_id: ${provider.clientId}
+    client_secret_file: keys/verifier/corp.secret
+    scopes: [openid, profile, groups]
+    roles: { claim: /groups, map: { staff: orders-terminal } }
+`,
+  )
+  return provider
+}
+
+async function personStory(dir: string, ports: Ports, provider: TestOidcProvider): Promise<void> {
+  const origin = `http://localhost:${ports.enrolment}`
+  const [alice] = provider.accounts.values()
+  if (alice === undefined) throw new Error('looking for a person')
+
+  chapter('A person: an identity provider, a passkey (in software here), one tap, and any client')
+  const person = demoPerson(origin)
+  await person.signIn('corp', (url) => provider.login(url, alice.sub))
+  ok(`alice signed in at ${provider.issuer}, an OpenID provider, which says: groups staff`)
+  ok(`she enrolled her laptop at ${origin}; it gives ${(await person.enrolDevice('laptop')).join(', ')}`)
+
+  const args = ['login', '--url', origin, '--no-browser', '--context', 'demo']
+  typed(args)
+  const login = beginCli(dir, args, settingsOf(dir))
+  const address = await soon(login.said(/\/#session=/), 'the address to open')
+  const asked = await person.approve(address.trim())
+  ok(`the page said: a terminal on ${asked.host}, code ${asked.code}, roles ${asked.roles.join(', ')}; she tapped`)
+  expect(
+    (await soon(login.ended, 'the end of the login')) === 0,
+    'the terminal has a session key of its own, and a context for the `nats` CLI',
+  )
+
+  const context = JSON.parse(readFileSync(join(dir, 'config/nats/context/demo.json'), 'utf8')) as Record<'nkey' | 'inbox_prefix', string>
+  const authenticator = nkeyAuthenticator(new TextEncoder().encode(readFileSync(context.nkey, 'utf8').trim()))
+  const options = { servers: `nats://localhost:${ports.nats}`, authenticator, inboxPrefix: context.inbox_prefix, reconnect: false }
+  const stock = await connect(options)
+  stock.publish('orders.notes.alice', 'from a stock client with an nkey')
+  await stock.flush()
+  const refused = permissionError(stock)
+  stock.publish('orders.new', 'an espresso for me')
+  expect((await soon(refused, 'the refusal')) === 'PERMISSIONS_VIOLATION', 'a stock `nats` client uses it: her notes yes, orders no')
+  const closed = stock.closed()
+  await cli(dir, 'logout', '--context', 'demo')
+  await soon(closed, 'the end of the connection')
+  expect(
+    (await attempt(options)) === 'AUTHORIZATION_VIOLATION',
+    'logged out: the connection was closed, and the key opens nothing any more',
+  )
+}
+
 async function permissionError(connection: NatsConnection): Promise<string> {
   for await (const status of connection.status()) {
     if (status.type === 'error') return String(status.data)
@@ -168,11 +254,12 @@ async function attemptWithKey(path: string, url: string): Promise<string> {
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'nats-webauthn-demo-'))
-const resources = { processes: [] as Running[], taps: [] as Wiretap[], connections: [] as NatsConnection[] }
+const resources: Resources = { processes: [], taps: [], connections: [], provider: null }
 try {
   await story(dir, resources)
   for (const connection of resources.connections) await connection.close()
   for (const tap of resources.taps) tap.close()
+  await resources.provider?.stop()
   const codes: (number | null)[] = []
   for (const running of resources.processes.toReversed()) codes.push(await running.stop())
   chapter('The end')

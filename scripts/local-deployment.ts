@@ -55,9 +55,14 @@ export interface Finished {
   stderr: string
 }
 
-/** Runs one command of the CLI in `dir` to its end, with `stdin` on its standard input. */
-export async function runCli(dir: string, args: readonly string[], stdin = ''): Promise<Finished> {
-  const child = spawn(process.execPath, [...cli, ...args], { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] })
+/** Runs one command of the CLI in `dir` to its end, with `stdin` on its standard input and `settings` in its environment. */
+export async function runCli(
+  dir: string,
+  args: readonly string[],
+  { stdin = '', settings = {} }: { stdin?: string; settings?: Record<string, string> } = {},
+): Promise<Finished> {
+  const env = { ...process.env, ...settings }
+  const child = spawn(process.execPath, [...cli, ...args], { cwd: dir, env, stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text
@@ -79,6 +84,8 @@ export interface Running {
   lines: string[]
   /** Resolves with the first line, past or future, that matches; rejects when the process ends before. */
   said(pattern: RegExp): Promise<string>
+  /** Its exit code, once it has ended by itself. */
+  ended: Promise<number | null>
   /** SIGTERM, and its exit code. */
   stop(): Promise<number | null>
 }
@@ -102,9 +109,15 @@ export function beginVerifier(dir: string): Running {
   return start(process.execPath, [...cli, 'serve'], dir)
 }
 
-function start(command: string, args: readonly string[], dir: string): Running {
+/** Starts a command of the CLI that goes on until something happens; `settings` are put into its environment. */
+export function beginCli(dir: string, args: readonly string[], settings: Record<string, string>): Running {
+  return start(process.execPath, [...cli, ...args], dir, settings)
+}
+
+function start(command: string, args: readonly string[], dir: string, settings: Record<string, string> = {}): Running {
   // A group of its own: Ctrl-C is for the one that started it, who ends the processes in the right order.
-  const child = spawn(command, args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
+  const env = { ...process.env, ...settings }
+  const child = spawn(command, args, { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
   process.once('exit', () => child.kill('SIGKILL'))
   const lines: string[] = []
   const waiting = new Set<{ pattern: RegExp; found(line: string): void; failed(error: Error): void }>()
@@ -130,6 +143,7 @@ function start(command: string, args: readonly string[], dir: string): Running {
       const past = lines.find((line) => pattern.test(line))
       return past !== undefined ? Promise.resolve(past) : new Promise((found, failed) => waiting.add({ pattern, found, failed }))
     },
+    ended,
     stop: () => {
       child.kill('SIGTERM')
       return ended

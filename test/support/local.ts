@@ -46,7 +46,7 @@ export async function makeLocal(line?: NatsServerLine): Promise<Local> {
   return {
     dir,
     ports,
-    cli: (args, stdin) => runCli(dir, args, stdin),
+    cli: (args, stdin = '') => runCli(dir, args, { stdin }),
     startNats: () => started(startNatsServer(findNatsServer(line), dir)),
     startVerifier: () => started(startVerifier(dir)),
     beginVerifier: () => begun(beginVerifier(dir)),
