@@ -27,6 +27,11 @@ nats-server and the verifier are running; their files are in local/. In another 
   npx nats-webauthn audit tail --follow
   npx nats-webauthn credential list
 
+As a person, with a browser on this machine (the first prints the link to open):
+
+  npx nats-webauthn invite alice --role orders-terminal
+  npx nats-webauthn login --url http://localhost:${SHIPPED_PORTS.enrolment}
+
 Ctrl-C here ends both and keeps their state.`
 
 let code = 0

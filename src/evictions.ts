@@ -1,6 +1,7 @@
-/** Closes the live connections of what a person ended, and records each: core's EvictionPort over the kicker. */
+/** Closes the live connections of what ended, and records each: core's EvictionPort over the kicker. */
 import { randomUUID } from 'node:crypto'
-import type { LifecycleCode } from './core/audit-event.ts'
+import { connectionClosed } from './core/connection-events.ts'
+import { credentialKey } from './core/identifiers.ts'
 import type { EvictionPort } from './core/people.ts'
 import type { LifecyclePort } from './core/ports.ts'
 import type { Kicker } from './nats/kicker.ts'
@@ -15,31 +16,26 @@ export function createEvictions(options: {
 }): EvictionPort {
   const { kicker, lifecycle, actor, policyHash, onFailure } = options
   return {
-    evict: async (owner) => {
-      const handle = 'handle' in owner ? owner.handle : null
-      const because = Object.entries(owner).map(([kind, id]) => `${kind} ${id}`)[0] ?? ''
-      const closed = ({ serverId, clientId }: { serverId: string; clientId: number }, code: LifecycleCode) =>
-        lifecycle.record({
-          ...code,
-          id: randomUUID(),
-          at: Date.now(),
-          actor: { kind: 'verifier', name: actor },
-          target: { kind: 'connection', id: `${serverId}/${clientId}` },
-          handle,
-          roles: [],
-          policyHash: policyHash(),
-          detail: 'A connection was closed because what admitted it ended.',
-          facts: { serverId, clientId, because },
-        })
+    evict: async (ended, handle) => {
+      const isCredential = 'credential' in ended
+      const owner = isCredential ? { credential: credentialKey(ended.credential) } : ended
+      const because = isCredential ? `credential ${ended.credential}` : `session ${ended.session}`
       try {
-        return await kicker.kickAll({ owner, identity: handle }, (connection, outcome) =>
-          closed(
-            connection,
-            outcome === 'kicked'
-              ? { area: 'connection', outcome: 'succeeded', reason: 'kicked' }
-              : { area: 'connection', outcome: 'failed', reason: 'kick_failed' },
-          ),
-        )
+        return await kicker.kickAll({ owner, identity: null }, (connection, outcome) => {
+          const { code, target, facts } = connectionClosed(connection, outcome, because)
+          return lifecycle.record({
+            ...code,
+            id: randomUUID(),
+            at: Date.now(),
+            actor: { kind: 'verifier', name: actor },
+            target,
+            handle,
+            roles: [],
+            policyHash: policyHash(),
+            detail: 'A connection was closed because what admitted it ended.',
+            facts,
+          })
+        })
       } catch (cause) {
         // What was ended is ended; its connections close when their grants do.
         onFailure(cause)

@@ -89,7 +89,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
   parts.records = records
 
   const state = await openState(config, { links, audit, policy, log })
-  const { stores, kicker, quarantine } = state
+  const { stores, kicker, evictions, quarantine } = state
   parts.stores = stores
   started.push(state.stop)
   const callout = openCallout(config, {
@@ -102,7 +102,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
     credentials: quarantine.watched,
   })
   parts.callout = callout
-  const people = await openPeople(config, { stores, kicker, policy, lifecycle: audit.lifecycle, log })
+  const people = await openPeople(config, { stores, evictions, policy, lifecycle: audit.lifecycle, log })
   started.push(() => people?.metadata.close())
   const enrolment = await openEnrolment(config, { stores, policy, log, lifecycle: audit.lifecycle, people })
   started.push(() => enrolment?.app.close())

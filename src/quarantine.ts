@@ -3,11 +3,9 @@
  * does not wait for either.
  */
 import { randomUUID } from 'node:crypto'
-import type { LifecycleCode, LifecycleEvent } from './core/audit-event.ts'
-import { credentialKey } from './core/identifiers.ts'
+import type { EvictionPort } from './core/people.ts'
 import type { CredentialPort, LifecyclePort } from './core/ports.ts'
 import type { CredentialRecord } from './core/records.ts'
-import type { Kicker } from './nats/kicker.ts'
 
 export interface Quarantine {
   /** `credentials`, whose compare-and-set tells of every quarantine. */
@@ -19,49 +17,34 @@ export interface Quarantine {
 /** Follows every quarantine that is written through `credentials`. `actor` is the verifier's name. */
 export function watchQuarantine(options: {
   credentials: CredentialPort
-  kicker: Pick<Kicker, 'kickAll'>
+  evictions: EvictionPort
   lifecycle: LifecyclePort
   actor: string
   policyHash(): string
   onFailure(cause: unknown): void
 }): Quarantine {
-  const { credentials, kicker, lifecycle, actor, policyHash, onFailure } = options
+  const { credentials, evictions, lifecycle, actor, policyHash, onFailure } = options
   const following = new Set<Promise<void>>()
 
-  const record = (code: LifecycleCode, subject: CredentialRecord, about: Pick<LifecycleEvent, 'target' | 'detail' | 'facts'>) =>
-    lifecycle.record({
-      ...code,
-      ...about,
-      id: randomUUID(),
-      at: Date.now(),
-      actor: { kind: 'verifier', name: actor },
-      handle: subject.handle,
-      roles: [],
-      policyHash: policyHash(),
-    })
-  const follow = async (subject: CredentialRecord): Promise<void> => {
-    const target = { kind: 'credential', id: subject.id } as const
-    const detail = 'The signature counter went back, so the key seems to have been copied.'
-    await record({ area: 'credential', outcome: 'succeeded', reason: 'quarantined' }, subject, {
-      target,
-      detail,
-      facts: { signCount: subject.signCount },
-    })
+  const follow = async ({ id, handle, signCount }: CredentialRecord): Promise<void> => {
+    await lifecycle
+      .record({
+        area: 'credential',
+        outcome: 'succeeded',
+        reason: 'quarantined',
+        id: randomUUID(),
+        at: Date.now(),
+        actor: { kind: 'verifier', name: actor },
+        target: { kind: 'credential', id },
+        handle,
+        roles: [],
+        policyHash: policyHash(),
+        detail: 'The signature counter went back, so the key seems to have been copied.',
+        facts: { signCount },
+      })
       // The quarantine itself is durable, and the verdict's own record names the reason.
       .catch(onFailure)
-    await kicker.kickAll({ owner: { credential: credentialKey(subject.id) }, identity: null }, ({ serverId, clientId }, outcome) =>
-      record(
-        outcome === 'kicked'
-          ? { area: 'connection', outcome: 'succeeded', reason: 'kicked' }
-          : { area: 'connection', outcome: 'failed', reason: 'kick_failed' },
-        subject,
-        {
-          target: { kind: 'connection', id: `${serverId}/${clientId}` },
-          detail: 'A connection was closed because its credential was quarantined.',
-          facts: { serverId, clientId, because: `credential ${subject.id}` },
-        },
-      ),
-    )
+    await evictions.evict({ credential: id }, handle)
   }
   return {
     watched: {

@@ -3,12 +3,10 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Config, readClientSecret } from './config.ts'
 import { rolesNotInPolicy } from './core/claim-mapping.ts'
-import type { PeopleWorld } from './core/people.ts'
+import type { EvictionPort, PeopleWorld } from './core/people.ts'
 import type { LifecyclePort } from './core/ports.ts'
-import { createEvictions } from './evictions.ts'
 import type { PageFiles } from './http/server.ts'
 import { createIdp, providerTimeoutMs } from './idp/idp.ts'
-import type { Kicker } from './nats/kicker.ts'
 import type { Stores } from './nats/stores.ts'
 import type { Logger } from './observability/logger.ts'
 import { type MetadataFile, openMetadata } from './policy/mds-file.ts'
@@ -24,11 +22,11 @@ export interface People {
 /** Null where the configuration has no relying party for people, or nowhere for them to sign in. */
 export async function openPeople(
   config: Config,
-  parts: { stores: Stores; kicker: Kicker; policy: PolicyFile; lifecycle: LifecyclePort; log: Logger },
+  parts: { stores: Stores; evictions: EvictionPort; policy: PolicyFile; lifecycle: LifecyclePort; log: Logger },
 ): Promise<People | null> {
   const { enrolment, rules } = config
   if (enrolment === null || rules.person === null) return null
-  const { stores, kicker, policy, lifecycle, log } = parts
+  const { stores, evictions, policy, lifecycle, log } = parts
   const { origin } = enrolment
   const metadata = await openMetadata(
     config.metadata === null
@@ -53,16 +51,10 @@ export async function openPeople(
     const roles = rolesNotInPolicy(mapping, policy.current())
     if (roles.length > 0) log.warn({ provider: name, roles }, 'the map of an identity provider names roles that the policy has not')
   }
-  const evictions = createEvictions({
-    kicker,
-    lifecycle,
-    actor: config.nats.name,
-    policyHash: () => policy.current().hash,
-    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
-  })
   const { tickets, ceremonies, signins, logins, idpRequests, sessionRequests, identities, sessions } = stores
   const world: PeopleWorld = {
     rules,
+    name: config.nats.name,
     origin,
     urls: rules.urls.map(({ url }) => url),
     policy: policy.current,

@@ -1,5 +1,7 @@
 /** The verifier's state: its buckets, what follows when something in them is shut out, and the administrators' access. */
 import type { Config } from './config.ts'
+import type { EvictionPort } from './core/people.ts'
+import { createEvictions } from './evictions.ts'
 import { type AdminApi, serveAdminApi } from './nats/admin.ts'
 import { createKicker, type Kicker } from './nats/kicker.ts'
 import { openStores, type Stores } from './nats/stores.ts'
@@ -18,6 +20,7 @@ const kickAgainMs = 6_000
 export interface State {
   stores: Stores
   kicker: Kicker
+  evictions: EvictionPort
   quarantine: Quarantine
   stop(): void
 }
@@ -42,19 +45,23 @@ export async function openState(
     againAfterMs: kickAgainMs,
     onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
   })
+  const recorded = { lifecycle: audit.lifecycle, actor: config.nats.name, policyHash: () => policy.current().hash }
+  const evictions = createEvictions({
+    kicker,
+    ...recorded,
+    onFailure: (cause) => log.error({ err: cause }, 'closing connections'),
+  })
   const quarantine = watchQuarantine({
     credentials: stores.credentials,
-    kicker,
-    lifecycle: audit.lifecycle,
-    actor: config.nats.name,
-    policyHash: () => policy.current().hash,
+    evictions,
+    ...recorded,
     onFailure: (cause) => log.error({ err: cause }, 'following a quarantine'),
   })
   const stop = () => {
     kicker.stop()
     stores.stop()
   }
-  return { stores, kicker, quarantine, stop }
+  return { stores, kicker, evictions, quarantine, stop }
 }
 
 /** The admin API, which takes requests at once. */

@@ -1,5 +1,5 @@
 /**
- * A person's devices, top to bottom: begin, register, activate; rename and remove; and ending a session (docs/people.md).
+ * A person's devices, top to bottom: begin, register, activate; rename and remove (docs/people.md).
  * As with machines, everything is verified first, then the ticket of an invitation is spent, then the record is durable,
  * and only then does the device admit anybody.
  */
@@ -7,25 +7,19 @@ import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequest
 import { allowedByLogin } from './allowed-by.ts'
 import { challengeOf, issueCeremony } from './ceremony.ts'
 import { issueRegistration, noteTap, openEnrolment, pendingDevice, spendTicket, takeDeviceCeremony } from './device-enrolment.ts'
-import { deviceEnrolmentEvent, ownCredentialEvent, ownSessionEvent } from './device-events.ts'
+import { deviceEnrolmentEvent, ownCredentialEvent } from './device-events.ts'
 import { deviceCreationOptions, devicePossessionOptions } from './device-options.ts'
 import { enrolmentGraceSeconds, judgePlace, takePlace } from './device-places.ts'
 import { conveyanceOf, judgeDevice, requiresUserVerification } from './device-policy.ts'
 import { provePossession } from './device-possession.ts'
 import { devicesOf } from './device-view.ts'
 import type { Occasion } from './enrolment-events.ts'
-import { type CredentialId, credentialKey, type UserNkey } from './identifiers.ts'
-import type { PeopleWorld, SignedIn } from './people.ts'
+import { type CredentialId, credentialKey } from './identifiers.ts'
+import type { Evicted, PeopleWorld, SignedIn } from './people.ts'
 import { verifyPersonRegistration } from './person-registration.ts'
 import { StoreUnavailable } from './ports.ts'
-import type { CredentialRecord, IdentityRecord, SessionRecord, Stored } from './records.ts'
-import { accepted, credentialRefused, type Judged, refused, sessionRefused } from './refusal.ts'
-
-/** What became of the live connections of something that was revoked. */
-export interface Evicted {
-  kicked: number
-  failed: number
-}
+import type { CredentialRecord, IdentityRecord, Stored } from './records.ts'
+import { accepted, credentialRefused, type Judged, refused } from './refusal.ts'
 
 // A record that is used while it is changed moves its counter, and no more often than a person taps.
 const attemptsMax = 8
@@ -178,28 +172,7 @@ export async function removeDevice(
   const endedAt = occasion.now.getTime()
   await change(stored, world, (it) => (it.state === 'revoked' ? null : { ...it, state: 'revoked', endedAt }))
   // Asked again, it closes what may have been left open.
-  return accepted(await world.evictions.evict({ credential: credentialKey(id) }))
-}
-
-/** The session is revoked for ever, and its connections are closed. */
-export async function endOwnSession(
-  { nkey }: { nkey: UserNkey },
-  signedIn: SignedIn,
-  occasion: Occasion,
-  world: PeopleWorld,
-): Promise<Judged<Evicted>> {
-  const { record: identity } = signedIn.identity
-  occasion.known.handle = identity.handle
-  occasion.known.session = nkey
-  let stored: Stored<SessionRecord> | null = await world.sessions.findOnLeader(nkey)
-  if (stored === null || stored.record.handle !== identity.handle) return sessionRefused('unknown')
-  const allowedBy = allowedByLogin(signedIn.login.record, null)
-  await world.lifecycle.record(ownSessionEvent(occasion, { identity, session: stored.record, allowedBy }))
-  for (let attempt = 0; stored !== null && stored.record.state !== 'revoked'; attempt++) {
-    if (attempt === attemptsMax) throw new StoreUnavailable('ending a session: it kept changing')
-    stored = await world.sessions.revoke(stored, { ...stored.record, state: 'revoked', endedAt: occasion.now.getTime() })
-  }
-  return accepted(await world.evictions.evict({ session: nkey }))
+  return accepted(await world.evictions.evict({ credential: id }, identity.handle))
 }
 
 /** The person's own credential, or null: nobody learns whether somebody else has one by that id. */

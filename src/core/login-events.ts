@@ -105,13 +105,13 @@ export function loginEndedEvent(login: LoginRecord, because: LoginEnd, occasion:
   }
 }
 
-/** A record of a passkey that is about to be shut out. The verifier does that of its own accord. */
-export function quarantinedEvent(signCount: number, occasion: Occasion, { origin }: { origin: string }): LifecycleEvent {
+/** A record of a passkey that is about to be shut out. The verifier, `name`, does that of its own accord. */
+export function quarantinedEvent(signCount: number, occasion: Occasion, { name }: { name: string }): LifecycleEvent {
   const code: LifecycleCode = { area: 'credential', outcome: 'succeeded', reason: 'quarantined' }
   return {
     ...code,
     ...circumstances(occasion),
-    actor: { kind: 'verifier', name: origin },
+    actor: { kind: 'verifier', name },
     detail: 'The signature counter went back, so the key seems to have been copied.',
     facts: { source: occasion.source, signCount },
   }

@@ -103,13 +103,21 @@ export interface SessionRegistry {
   of(handle: Handle): readonly SessionRecord[]
 }
 
+/** What became of the live connections of something that ended; those that failed close when their grants expire. */
+export interface Evicted {
+  kicked: number
+  failed: number
+}
+
 export interface EvictionPort {
-  /** Closes the live connections of something that was revoked, and records each. Never throws: what fails is counted. */
-  evict(owner: { credential: CredentialKey } | { session: UserNkey } | { handle: Handle }): Promise<{ kicked: number; failed: number }>
+  /** Closes the live connections of something that ended, and records each. `handle`: whose it was. Never throws: what fails is counted. */
+  evict(ended: { credential: CredentialId } | { session: UserNkey }, handle: Handle): Promise<Evicted>
 }
 
 export interface PeopleWorld {
   rules: Rules
+  /** The verifier's name, as its own records have it. */
+  name: string
   /** The verifier's own web origin. */
   origin: string
   /** NATS addresses that people may dial. */

@@ -66,7 +66,7 @@ export async function countTap(
   if (counted.denial === 'sign_count_regression' && !stored.record.backupEligible) {
     await world.lifecycle.record(quarantinedEvent(verified.signCount, occasion, world))
     await quarantine(stored, credentials, now)
-    await world.evictions.evict({ credential: credentialKey(stored.record.id) })
+    await world.evictions.evict({ credential: stored.record.id }, stored.record.handle)
   }
   return counted
 }

@@ -1,5 +1,6 @@
 /** What administrators can do (docs/admin-api.md). Every change is in the audit trail before it is made. */
 import type { LifecycleCode } from '../core/audit-event.ts'
+import { connectionClosed } from '../core/connection-events.ts'
 import { credentialKey } from '../core/identifiers.ts'
 import type { CredentialRecord, IdentityRecord, SessionRecord, Stored } from '../core/records.ts'
 import { type About, type Call, changeRecord, done, type Outcome, ROLE_UNKNOWN, read, record, refused } from './admin-call.ts'
@@ -218,14 +219,9 @@ async function change<T, V>(stored: Stored<T> | null, call: Call, plan: ChangePl
 }
 
 function kick(target: KickTarget, about: About, call: Call): Promise<Kicks> {
-  return call.world.kicker.kickAll(target, ({ serverId, clientId }, outcome) => {
-    const code: LifecycleCode =
-      outcome === 'kicked'
-        ? { area: 'connection', outcome: 'succeeded', reason: 'kicked' }
-        : { area: 'connection', outcome: 'failed', reason: 'kick_failed' }
-    const facts = { serverId, clientId, because: `${about.target.kind} ${about.target.id}` }
-    const closed: About = { ...about, target: { kind: 'connection', id: `${serverId}/${clientId}` }, facts }
-    return record(call, code, closed, 'A connection was closed because what admitted it changed.')
+  return call.world.kicker.kickAll(target, (connection, outcome) => {
+    const { code, ...closed } = connectionClosed(connection, outcome, `${about.target.kind} ${about.target.id}`)
+    return record(call, code, { ...about, ...closed }, 'A connection was closed because what admitted it changed.')
   })
 }
 
