@@ -40,7 +40,7 @@ const identityProvider = z.strictObject({
   label: text
     .max(labelCharsMax)
     .refine((value) => safeText(value, labelCharsMax) === value, 'write plain text')
-    .describe('What people read on the button.'),
+    .describe('What people call it: the button says “Continue with …”.'),
   issuer: text.describe('Exactly as the provider writes it in its metadata and tokens; unique.'),
   client_id: text.max(256).describe('The client that is registered there for this verifier.'),
   client_secret_file: file.optional().describe('Its secret; nobody else may read the file. Without it the client is public.'),

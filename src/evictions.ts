@@ -4,7 +4,7 @@ import { connectionClosed } from './core/connection-events.ts'
 import { credentialKey } from './core/identifiers.ts'
 import type { EvictionPort } from './core/people.ts'
 import type { LifecyclePort } from './core/ports.ts'
-import type { Kicker } from './nats/kicker.ts'
+import type { Kicker, KickTarget } from './nats/kicker.ts'
 
 export function createEvictions(options: {
   kicker: Pick<Kicker, 'kickAll'>
@@ -17,11 +17,9 @@ export function createEvictions(options: {
   const { kicker, lifecycle, actor, policyHash, onFailure } = options
   return {
     evict: async (ended, handle) => {
-      const isCredential = 'credential' in ended
-      const owner = isCredential ? { credential: credentialKey(ended.credential) } : ended
-      const because = isCredential ? `credential ${ended.credential}` : `session ${ended.session}`
+      const { target: kicked, because } = aimedAt(ended)
       try {
-        return await kicker.kickAll({ owner, identity: null }, (connection, outcome) => {
+        return await kicker.kickAll(kicked, (connection, outcome) => {
           const { code, target, facts } = connectionClosed(connection, outcome, because)
           return lifecycle.record({
             ...code,
@@ -32,7 +30,7 @@ export function createEvictions(options: {
             handle,
             roles: [],
             policyHash: policyHash(),
-            detail: 'A connection was closed because what admitted it ended.',
+            detail: 'A connection was closed because what admitted it ended or changed.',
             facts,
           })
         })
@@ -43,4 +41,12 @@ export function createEvictions(options: {
       }
     },
   }
+}
+
+/** Whose connections those are, and what ended, as its own record names it. */
+function aimedAt(ended: Parameters<EvictionPort['evict']>[0]): { target: KickTarget; because: string } {
+  if ('credential' in ended)
+    return { target: { owner: { credential: credentialKey(ended.credential) }, identity: null }, because: `credential ${ended.credential}` }
+  if ('session' in ended) return { target: { owner: ended, identity: null }, because: `session ${ended.session}` }
+  return { target: { owner: { handle: ended.identity }, identity: ended.identity }, because: `identity ${ended.identity}` }
 }

@@ -44,7 +44,7 @@ export async function openPeople(
     readPem,
     leewaySeconds: rules.leewaySeconds,
     now: () => new Date(),
-    onTrouble: (trouble) => log.warn(trouble, 'identity provider'),
+    onTrouble: (trouble) => log.warn(trouble, 'identity provider unavailable'),
     timeoutMs: providerTimeoutMs,
   })
   for (const { name, mapping } of config.identityProviders) {

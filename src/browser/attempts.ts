@@ -58,6 +58,8 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
   let acceptedMilliseconds = 0
   let failures = 0
   let refusedResumes = 0
+  // Nothing says whether a tap made a session: null until a resume worked, or the first session had all its chances.
+  let sessionless: boolean | null = null
   let missedTaps = 0
   let reason: TapReason = 'session_over'
   let ended: PasskeyError | null = null
@@ -68,10 +70,8 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
     session = null
     isPauseless = true
   }
-  const mayResume = (): boolean => refusedResumes < refusedResumesMax
-  // What this very path took to accept is the measure of what it takes to refuse.
-  const isVerdict = (verdict: Verdict | null): boolean =>
-    verdict !== null && verdict.afterMilliseconds < Math.max(verdictMillisecondsMin, 2 * acceptedMilliseconds)
+  const mayResume = (): boolean => refusedResumes < (sessionless === true ? 1 : refusedResumesMax)
+  const isVerdict = (verdict: Verdict | null): boolean => isJudged(verdict, acceptedMilliseconds)
   const accepted = (verdict: Verdict): void => {
     everAccepted = true
     acceptedMilliseconds = verdict.afterMilliseconds
@@ -98,9 +98,13 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
       mayTap = true
     },
     resumed(verdict) {
-      if (verdict?.accepted === true) return accepted(verdict)
+      if (verdict?.accepted === true) {
+        sessionless = false
+        return accepted(verdict)
+      }
       lost()
       if (isVerdict(verdict)) refusedResumes++
+      if (!mayResume()) sessionless ??= true
       isPauseless = !mayResume()
     },
     tapped(verdict, key) {
@@ -129,4 +133,9 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
     failures: () => failures,
     isPauseless: () => isPauseless,
   }
+}
+
+/** What this very path took to accept is the measure of what it takes to refuse. */
+function isJudged(verdict: Verdict | null, acceptedMilliseconds: number): boolean {
+  return verdict !== null && verdict.afterMilliseconds < Math.max(verdictMillisecondsMin, 2 * acceptedMilliseconds)
 }

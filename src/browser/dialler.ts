@@ -6,6 +6,7 @@ import { type Credentials, prove, resume } from './credentials.ts'
 import { HeldSocket, type OpenSocket } from './held-socket.ts'
 import { PasskeyError } from './passkey-error.ts'
 import type { SessionKey } from './session-key.ts'
+import { inTurn } from './turns.ts'
 
 /** Tells the page that a tap is needed; resolves when its person is ready, rejects when there will be none. */
 export type OnTapNeeded = (need: { reason: TapReason }) => void | Promise<void>
@@ -95,22 +96,29 @@ export class Dialler {
       held.fail()
       return
     }
-    const nonce = await held.dial(url)
     if (attempt.kind === 'resume') {
+      const nonce = await held.dial(url)
       this.#prepared = { nonce, credentials: await resume(attempt.key, { nonce, url }) }
       this.#attempts.resumed(await held.release())
     } else {
-      const { ceremony, session } = this.#options
-      // The browser may be slow to take the question off the screen.
-      const proving = prove({ nonce, url }, { ceremony, session, signal: held.ended })
-      const { key, credentials } = await Promise.race([proving, endOf(held, 'interrupted')])
-      this.#prepared = { nonce, credentials }
+      const key = await inTurn(held.ended, () => this.#prove(held, url))
       this.#attempts.tapped(await held.release(), key)
     }
     const next = this.#attempts.next()
     if (next.kind === 'end') this.#failure = next.error
     // Another server may have a verifier, or know better.
     if (this.#attempts.failures() > 0) this.#dials++
+  }
+
+  /** Dials and asks for the tap. The key is what it endorsed, or null. */
+  async #prove(held: HeldSocket, url: ServerUrl): Promise<SessionKey | null> {
+    const { ceremony, session } = this.#options
+    const nonce = await held.dial(url)
+    // The browser may be slow to take the question off the screen.
+    const proving = prove({ nonce, url }, { ceremony, session, signal: held.ended })
+    const { key, credentials } = await Promise.race([proving, endOf(held, 'interrupted')])
+    this.#prepared = { nonce, credentials }
+    return key
   }
 
   #failed(held: HeldSocket, cause: unknown): void {

@@ -9,6 +9,7 @@ import { configPath, loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'
 import { liveChecks } from './live-checks.ts'
 import { listenerChecks, passkeyCheck } from './page-checks.ts'
+import { providerChecks } from './provider-checks.ts'
 import { publicKeysCheck } from './public-keys.ts'
 
 /** One thing that was looked at. `passed` null: it could not be looked at from here. */
@@ -48,6 +49,7 @@ export const check: Command = {
     if (input.flag('offline') || problems.length > 0) return failed ? EXIT.refused : EXIT.ok
     for await (const result of liveChecks(config, natsServerMin)) tell(result)
     for await (const result of listenerChecks(config)) tell(result)
+    for await (const result of providerChecks(config)) tell(result)
     return failed ? EXIT.refused : EXIT.ok
   },
 }

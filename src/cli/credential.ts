@@ -26,8 +26,8 @@ const listCredentials: Command = {
     list(input, io, {
       operation: 'credential.list',
       body: { handle: handleOption(input), state: stateOption(input, CREDENTIAL_STATES) },
-      line: ({ id, handle, class: kind, state, createdAt, approvedBy, connections }) =>
-        `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}${approvedBy === null ? '' : `  approved by ${approvedBy}`}`,
+      line: ({ id, handle, class: kind, state, createdAt, approvedBy, connections, name }) =>
+        `${id}  ${handle}  ${kind}  ${state}  ${instant(createdAt)}  connections ${connections}${approvedBy === null ? '' : `  approved by ${approvedBy}`}  ${name}`,
     }),
 }
 

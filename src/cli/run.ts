@@ -1,5 +1,6 @@
 /** From the words of a command line to a command of the table, and from what it throws to an exit code. */
 import { parseArgs } from 'node:util'
+import { WebAuthnClientError } from '../client/client-error.ts'
 import { ConfigInvalid } from '../config.ts'
 import { type Command, type CommandInput, type CommandIo, UsageError } from './command.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -99,6 +100,10 @@ function explain(error: unknown, command: Command | null, io: CommandIo): ExitCo
   if (error instanceof UsageError) {
     io.say(`nats-webauthn: ${error.message}`)
     if (command !== null) io.say(`Usage: ${usageOf(command)}`)
+    return EXIT.usage
+  }
+  if (error instanceof WebAuthnClientError && error.code === 'url_invalid') {
+    io.say(`nats-webauthn: ${error.message}`)
     return EXIT.usage
   }
   if (error instanceof ConfigInvalid) {

@@ -18,6 +18,9 @@ export interface CallPurpose {
 
 const responseBytesMax = 64 * 1024
 const requestMsDefault = 15_000
+const misdirectedStatus = 421
+// What Node's fetch makes of a 421: where redirects are errors it asks once more, and has no body any more to send (Fetch §4.6).
+const MISDIRECTED_CODE = 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'
 
 /** The origin that is dialled, which challenges are bound to: `https://host[:port]`; `http://` only to this very machine. */
 export function verifierOrigin(text: string): string {
@@ -45,9 +48,12 @@ export async function callVerifier(url: string, body: object, purpose: CallPurpo
     })
     bytes = await readAtMost(response, responseBytesMax)
   } catch (cause) {
+    const code = codeOf(cause)
+    if (code === MISDIRECTED_CODE) throw misdirected(purpose)
     // Only its code: what fetch and its agents put into the text of their errors is not ours to vouch for.
-    throw failed(`no answer from the verifier, or a redirect${codeOf(cause)}`)
+    throw failed(`no answer from the verifier, or a redirect${code === null ? '' : ` (${code})`}`)
   }
+  if (response.status === misdirectedStatus) throw misdirected(purpose)
   const text = bytes === null ? null : fromUtf8(bytes)
   const value = text === null ? undefined : parseJson(text)
   if (response.status === 200) {
@@ -61,11 +67,17 @@ export async function callVerifier(url: string, body: object, purpose: CallPurpo
   })
 }
 
-/** ` (ECONNREFUSED)` and the like: which of the many ways not to answer it was. */
-function codeOf(error: unknown): string {
+/** Whoever answers goes by another name than the one that was dialled, such as localhost and not 127.0.0.1. */
+function misdirected({ doing, refused }: CallPurpose): WebAuthnClientError {
+  const words = 'the verifier goes by another address, which is enrolment.origin of its configuration: use that'
+  return new WebAuthnClientError(refused, `${doing}: ${words}`)
+}
+
+/** ECONNREFUSED and the like: which of the many ways not to answer it was. */
+function codeOf(error: unknown): string | null {
   const cause = error instanceof Error ? error.cause : undefined
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,63}$/.test(code) ? ` (${code})` : ''
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,63}$/.test(code) ? code : null
 }
 
 async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array | null> {

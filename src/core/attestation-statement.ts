@@ -1,15 +1,14 @@
 /** WebAuthn L3 §7.1 steps 22 and 23: the attestation statement, by the rules of its format. SimpleWebAuthn is the judge. */
-import { type AttestationFormat, SettingsService, verifyRegistrationResponse } from '@simplewebauthn/server'
+import { type AttestationFormat, SettingsService } from '@simplewebauthn/server'
 import { isoCBOR } from '@simplewebauthn/server/helpers'
 import type { AttestationStatement } from './attestation-trust.ts'
 import { type Certificate, EXTENSION, readCertificate } from './certificate.ts'
 import { chainCertificatesMax } from './certificate-chain.ts'
-import { verifyCoseSignature } from './cose-key.ts'
-import { base64url, concat } from './encoding.ts'
 import { type Examined, failed, passed } from './registration-checks.ts'
+import { isAcceptedByLibrary } from './registration-opinion.ts'
 import type { AttestationObject, AttestedData, ExpectedRegistration } from './registration-parts.ts'
 import type { RegistrationResponse } from './registration-response.ts'
-import { sha256 } from './sha256.ts'
+import { checkSelfAttestation } from './self-attestation.ts'
 
 /** Formats whose statement is a signature by a certificate. SafetyNet is not among them: it was switched off. */
 const CERTIFIED_FORMATS = ['packed', 'fido-u2f', 'tpm', 'android-key', 'apple'] as const satisfies AttestationFormat[]
@@ -31,7 +30,7 @@ export async function verifyStatement(context: StatementContext): Promise<Examin
   const { fmt, attStmt } = context.attestation
   if (fmt === 'none') {
     // §8.7: nothing is in it. The library reads the rest once more.
-    if (attStmt.size !== 0 || !(await isAcceptedByLibrary(context, attStmt))) return failed('attestation_refused')
+    if (attStmt.size !== 0 || !(await isAcceptedWith(context, attStmt))) return failed('attestation_refused')
     return passed({ format: 'none', isSelf: false, certificates: [] })
   }
   const format = CERTIFIED_FORMATS.find((it) => it === fmt)
@@ -41,19 +40,15 @@ export async function verifyStatement(context: StatementContext): Promise<Examin
   if (certificates === null || isAddressToAsk(format, certificates)) return failed('attestation_refused')
   const der = certificates.map(({ x509 }) => new Uint8Array(x509.raw))
   const judged = new Map([...attStmt, ['x5c', der.slice(0, judgedCertificates(format))]])
-  if (!(await isAcceptedByLibrary(context, judged))) return failed('attestation_refused')
+  if (!(await isAcceptedWith(context, judged))) return failed('attestation_refused')
   return passed({ format, isSelf: false, certificates: der })
 }
 
-/** §8.2, self attestation: exactly the key's own `alg` and a `sig` by it. */
 async function verifySelf(context: StatementContext): Promise<Examined<AttestationStatement>> {
   const { response, attestation, data } = context
-  const { attStmt, authData } = attestation
-  const signature = attStmt.get('sig')
-  if (attStmt.size !== 2 || attStmt.get('alg') !== data.key.alg || !(signature instanceof Uint8Array)) return failed('attestation_refused')
-  // Stricter than §8.2: one encoding of a signature only, as at every assertion that follows.
-  if (!verifyCoseSignature(data.key, concat(authData, sha256(response.clientDataJSON)), signature)) return failed('signature_invalid')
-  if (!(await isAcceptedByLibrary(context, attStmt))) return failed('signature_invalid')
+  const refused = checkSelfAttestation(attestation, data.key, response.clientDataJSON)
+  if (refused !== null) return failed(refused)
+  if (!(await isAcceptedWith(context, attestation.attStmt))) return failed('signature_invalid')
   return passed({ format: 'packed', isSelf: true, certificates: [] })
 }
 
@@ -79,37 +74,19 @@ function isAddressToAsk(format: CertifiedFormat, [leaf, issuer]: readonly Certif
   return names(leaf) || (names(issuer) && issuer?.x509.subject === issuer?.x509.issuer)
 }
 
-/** SimpleWebAuthn's reading of §7.1, statement included. It says no by throwing. */
-async function isAcceptedByLibrary(
-  { response, attestation, expected }: StatementContext,
-  attStmt: Map<unknown, unknown>,
-): Promise<boolean> {
-  const { id, clientDataJSON } = response
+/** The library's reading of the registration, with `attStmt` for its statement. */
+async function isAcceptedWith({ response, attestation, expected }: StatementContext, attStmt: Map<unknown, unknown>): Promise<boolean> {
   const { fmt, authData } = attestation
+  const members: [string, unknown][] = [
+    ['fmt', fmt],
+    ['attStmt', attStmt],
+    ['authData', authData],
+  ]
   try {
-    const members: [string, unknown][] = [
-      ['fmt', fmt],
-      ['attStmt', attStmt],
-      ['authData', authData],
-    ]
     const attestationObject = isoCBOR.encode(new Map(members) as Parameters<typeof isoCBOR.encode>[0])
-    const { verified } = await verifyRegistrationResponse({
-      response: {
-        id,
-        rawId: id,
-        type: 'public-key',
-        clientExtensionResults: {},
-        response: { clientDataJSON: base64url(clientDataJSON), attestationObject: base64url(attestationObject) },
-      },
-      expectedChallenge: base64url(expected.challenge),
-      expectedOrigin: expected.origin,
-      expectedRPID: expected.rpId,
-      requireUserPresence: true,
-      requireUserVerification: expected.requireUserVerification,
-      supportedAlgorithmIDs: [...expected.algorithms],
-    })
-    return verified
+    return await isAcceptedByLibrary({ ...response, attestationObject }, { ...expected, requireUserPresence: true })
   } catch {
+    // The encoder throws for a value that it would not have read.
     return false
   }
 }

@@ -1,6 +1,8 @@
 /** What the steps of enrolling a device are made of (device-steps.ts). */
 import { gradeTrust } from './attestation-trust.ts'
+import type { LifecycleEvent } from './audit-event.ts'
 import { newCeremony, takeCeremony } from './ceremony.ts'
+import { leavePlace } from './device-places.ts'
 import { base64url, lengthPrefixed } from './encoding.ts'
 import { judgeTicket } from './enrolment.ts'
 import type { Occasion } from './enrolment-events.ts'
@@ -12,8 +14,8 @@ import type { CeremonyRecord, CredentialRecord, LoginRecord, Stored, TicketRecor
 import { accepted, type Judged, refused } from './refusal.ts'
 import { sha256 } from './sha256.ts'
 
-/** How many registrations a login may begin. */
-export const registrationsPerLoginMax = 20
+/** How many registrations a person may begin until the first of them is forgotten, an hour later. */
+export const registrationsPerPersonMax = 20
 
 /** What every step of an enrolment needs: people at all, and an invitation that is still good where one let the person in. */
 export async function openEnrolment(
@@ -33,20 +35,24 @@ export async function openEnrolment(
   return accepted({ person, ticket })
 }
 
-/** The nth registration of a login has one place, for all verifiers together: nobody fills the buckets with one login. */
+/**
+ * The nth registration of a person has one place, for all verifiers and logins together: each may leave a credential behind
+ * for ever, and nobody fills that bucket by signing in again and again.
+ */
 export async function issueRegistration(
   { login, identity }: SignedIn,
   occasion: Occasion,
   world: PeopleWorld,
 ): Promise<Judged<CeremonyRecord>> {
   const { id } = login.record
-  const about = { purpose: 'enrol', subject: identity.record.handle, owner: { ticket: null, login: id } } as const
-  for (let n = 0; n < registrationsPerLoginMax; n++) {
-    const place = base64url(sha256(lengthPrefixed('nats-webauthn/login-registration-place/v1', id, String(n))))
+  const { handle } = identity.record
+  const about = { purpose: 'enrol', subject: handle, owner: { ticket: null, login: id } } as const
+  for (let n = 0; n < registrationsPerPersonMax; n++) {
+    const place = base64url(sha256(lengthPrefixed('nats-webauthn/person-registration-place/v1', handle, String(n))))
     const record = newCeremony(place, about, occasion)
     if (await world.ceremonies.create(record.id, record)) return accepted(record)
   }
-  return refused('rate_limited', 'login')
+  return refused('rate_limited', 'person')
 }
 
 /** The ceremony of this login, used up. */
@@ -100,6 +106,29 @@ export function pendingDevice(
 export async function spendTicket(ticket: Stored<TicketRecord>, { now }: Occasion, world: PeopleWorld): Promise<Judged<null>> {
   const spent: TicketRecord = { ...ticket.record, state: 'used', usedAt: now.getTime() }
   return (await world.tickets.replace(spent.id, ticket, spent)) ? accepted(null) : refused('ticket_used', 'race')
+}
+
+/**
+ * Without a record nothing comes into force: the device's place and its invitation are free again, so that its owner may
+ * begin anew. Where that fails too, the place is free in time, and the invitation stays spent.
+ */
+export async function recordOrGiveBack(
+  event: LifecycleEvent,
+  { device, ticket }: { device: CredentialRecord; ticket: Stored<TicketRecord> | null },
+  { now }: Occasion,
+  world: PeopleWorld,
+): Promise<void> {
+  try {
+    await world.lifecycle.record(event)
+  } catch (cause) {
+    await Promise.allSettled([leavePlace(device, world), ticket === null ? null : giveTicketBack(ticket, now, world)])
+    throw cause
+  }
+}
+
+async function giveTicketBack({ record }: Stored<TicketRecord>, now: Date, world: PeopleWorld): Promise<void> {
+  const spent = await world.tickets.find(record.id)
+  if (spent?.record.state === 'used' && spent.record.usedAt === now.getTime()) await world.tickets.replace(record.id, spent, record)
 }
 
 /**

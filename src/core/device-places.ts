@@ -55,6 +55,16 @@ export async function takePlace(
   throw new StoreUnavailable('taking a place for a device: the identity kept changing')
 }
 
+/** Gives the place of a device back that is not coming into force, so that the next need not wait until it no longer counts. */
+export async function leavePlace(device: CredentialRecord, world: PeopleWorld): Promise<void> {
+  const key = credentialKey(device.id)
+  let stored = await world.identities.findOnLeader(device.handle)
+  for (let attempt = 0; attempt < attemptsMax && stored?.record.devices.includes(key); attempt++) {
+    const { record }: Stored<IdentityRecord> = stored
+    stored = await world.identities.replace(stored, { ...record, devices: record.devices.filter((other) => other !== key) })
+  }
+}
+
 /** The other devices of the list that count: revoked ones do not, nor those whose enrolment stopped and can no longer end. */
 async function countedDevices(
   identity: IdentityRecord,

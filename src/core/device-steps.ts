@@ -6,13 +6,21 @@
 import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server'
 import { allowedByLogin } from './allowed-by.ts'
 import { challengeOf, issueCeremony } from './ceremony.ts'
-import { issueRegistration, noteTap, openEnrolment, pendingDevice, spendTicket, takeDeviceCeremony } from './device-enrolment.ts'
+import {
+  issueRegistration,
+  noteTap,
+  openEnrolment,
+  pendingDevice,
+  recordOrGiveBack,
+  spendTicket,
+  takeDeviceCeremony,
+} from './device-enrolment.ts'
 import { deviceEnrolmentEvent, ownCredentialEvent } from './device-events.ts'
 import { deviceCreationOptions, devicePossessionOptions } from './device-options.ts'
-import { enrolmentGraceSeconds, judgePlace, takePlace } from './device-places.ts'
+import { enrolmentGraceSeconds, judgePlace, leavePlace, takePlace } from './device-places.ts'
 import { conveyanceOf, judgeDevice, requiresUserVerification } from './device-policy.ts'
 import { provePossession } from './device-possession.ts'
-import { devicesOf } from './device-view.ts'
+import { devicesOf, hasFreshTap } from './device-view.ts'
 import type { Occasion } from './enrolment-events.ts'
 import { type CredentialId, credentialKey } from './identifiers.ts'
 import type { Evicted, PeopleWorld, SignedIn } from './people.ts'
@@ -126,9 +134,12 @@ export async function activateDevice(
 
   // Of two browsers with one invitation exactly one gets past this write; the other's device stays pending for ever.
   const spent = ticket === null ? null : await spendTicket(ticket, occasion, world)
-  if (spent?.ok === false) return spent
+  if (spent?.ok === false) {
+    await leavePlace(credential, world)
+    return spent
+  }
   const about = { identity: placed.value, credential, ticket: ticket?.record ?? null, userVerified }
-  await world.lifecycle.record(deviceEnrolmentEvent('enrolled', occasion, about))
+  await recordOrGiveBack(deviceEnrolmentEvent('enrolled', occasion, about), { device: credential, ticket }, occasion, world)
   if (!(await world.credentials.replace(credentialKey(credential.id), stored, credential))) {
     // An administrator revoked it at this very moment, or its owner removed it.
     return refused('possession_invalid', 'credential_not_pending')
@@ -166,6 +177,7 @@ export async function removeDevice(
   const { record: identity } = signedIn.identity
   const stored = await findOwn(id, identity, occasion, world)
   if (stored === null) return credentialRefused('unknown')
+  if (await needsTapToRemove(stored.record, signedIn, occasion, world)) return refused('step_up_required', 'tap')
   const facts = { name: stored.record.name, changed: stored.record.state !== 'revoked' }
   const about = { identity, credential: stored.record, allowedBy: allowedByLogin(signedIn.login.record, null), facts }
   await world.lifecycle.record(ownCredentialEvent('revoked', occasion, about))
@@ -173,6 +185,14 @@ export async function removeDevice(
   await change(stored, world, (it) => (it.state === 'revoked' ? null : { ...it, state: 'revoked', endedAt }))
   // Asked again, it closes what may have been left open.
   return accepted(await world.evictions.evict({ credential: id }, identity.handle))
+}
+
+/** Where only a tap adds to devices, only a tap takes one away: who has none left needs no tap for the next. */
+async function needsTapToRemove(device: CredentialRecord, { login, identity }: SignedIn, { now }: Occasion, world: PeopleWorld) {
+  const isDevice = device.state === 'active' || device.state === 'quarantined'
+  if (!isDevice || world.policy().personEnrolment.anotherDevice !== 'device') return false
+  const devices = (await devicesOf(identity.record, world)).map(({ record }) => record)
+  return !hasFreshTap(login.record, devices, { now, graceSeconds: 0 })
 }
 
 /** The person's own credential, or null: nobody learns whether somebody else has one by that id. */

@@ -70,16 +70,22 @@ export function enrolNeeds(
 ): PersonView['enrol'] {
   const { devicesMax, anotherDevice } = policy.personEnrolment
   if (devices.length >= devicesMax) return { allowed: false, needs: 'room' }
-  const isFresh = (at: number | null) => at !== null && isWithin(now.getTime() - at, freshSeconds + graceSeconds)
-  const { tapped } = login
-  // A tap counts while the device that was tapped is still in force.
-  const tap =
-    tapped !== null && isFresh(tapped.at) && devices.some((it) => it.state === 'active' && credentialKey(it.id) === tapped.credential)
-  if (tap) return MAY_ENROL
+  if (hasFreshTap(login, devices, { now, graceSeconds })) return MAY_ENROL
   if (devices.length > 0 && anotherDevice === 'device') return { allowed: false, needs: 'tap' }
   // An invitation is one: it is spent by the device it enrols.
-  if (login.ticket !== null || (login.how === 'idp' && isFresh(login.authenticatedAt))) return MAY_ENROL
+  const isFresh = login.authenticatedAt !== null && isWithin(now.getTime() - login.authenticatedAt, freshSeconds + graceSeconds)
+  if (login.ticket !== null || (login.how === 'idp' && isFresh)) return MAY_ENROL
   return { allowed: false, needs: devices.length > 0 ? 'fresh_login_or_tap' : 'fresh_login' }
+}
+
+/** Whether one of `devices` was tapped in this login a moment ago, and is still in force. */
+export function hasFreshTap(
+  { tapped }: LoginRecord,
+  devices: readonly CredentialRecord[],
+  { now, graceSeconds }: { now: Date; graceSeconds: number },
+): boolean {
+  if (tapped === null || !isWithin(now.getTime() - tapped.at, freshSeconds + graceSeconds)) return false
+  return devices.some((it) => it.state === 'active' && credentialKey(it.id) === tapped.credential)
 }
 
 const MAY_ENROL = { allowed: true, needs: 'nothing' } as const

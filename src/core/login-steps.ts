@@ -6,6 +6,7 @@ import { generateAuthenticationOptions, type PublicKeyCredentialRequestOptionsJS
 import { ceremonySeconds, challengeOf, issueCeremony, takeCeremony } from './ceremony.ts'
 import { readClaims } from './claim-mapping.ts'
 import { checkCredentialState } from './credential.ts'
+import { requiresUserVerification } from './device-policy.ts'
 import { judgeTicket, ticketId } from './enrolment.ts'
 import type { Occasion } from './enrolment-events.ts'
 import { credentialKey } from './identifiers.ts'
@@ -140,6 +141,8 @@ export async function finishPasskeyLogin(
   occasion: Occasion,
   world: PeopleWorld,
 ): Promise<Judged<NewLogin>> {
+  const { person } = world.rules
+  if (person === null) return refused('person_enrolment_unavailable', null)
   const taken = await takeCeremony(world.signins, request.ceremony, { purpose: 'signin', owner: strangers, now: occasion.now })
   if (!taken.ok) return loginRefused('ceremony_invalid', taken.check)
   const tap = await verifyTap(request.response, challengeOf(taken.value, world.origin), occasion, world)
@@ -148,6 +151,9 @@ export async function finishPasskeyLogin(
   const identity = await world.identities.findOnLeader(credential.record.handle)
   if (identity === null) return loginRefused('passkey_unknown', 'identity_unknown')
   if (identity.record.state !== 'active') return loginRefused('identity_disabled')
+  // Such a login enrols devices, which would then give what the tapped one does not without its owner.
+  const mustVerify = requiresUserVerification(identity.record, world.policy(), person)
+  if (mustVerify && !verified.userVerified) return loginRefused('passkey_invalid', 'user_not_verified')
   const now = occasion.now.getTime()
   const tapped = { credential: credentialKey(credential.record.id), at: now }
   const about = { how: 'passkey', provider: null, ticket: null, authenticatedAt: now, tapped } as const
@@ -180,7 +186,10 @@ export async function endLogin(cookie: string | null, occasion: Occasion, world:
 
 /** A login never outlives what it was made with: the invitation may be taken back, the passkey stolen and revoked. */
 async function standingOf(login: LoginRecord, { now }: Occasion, world: PeopleWorld): Promise<Judged<LoginRecord>> {
-  if (login.ticket !== null && (await world.tickets.find(login.ticket))?.record.state === 'revoked') return refused('ticket_revoked', null)
+  // The login that spent its invitation no longer names it; those of others who had the link end with it.
+  const ticket = login.ticket === null ? null : ((await world.tickets.find(login.ticket))?.record ?? null)
+  if (ticket?.state === 'revoked') return refused('ticket_revoked', null)
+  if (ticket?.state === 'used') return refused('ticket_used', null)
   if (login.tapped === null) return accepted(login)
   const tapped = checkCredentialState(await world.credentials.find(login.tapped.credential), now)
   if (tapped.ok) return accepted(login)

@@ -3,7 +3,7 @@
  * device-steps.ts (passkeys) and session-request-steps.ts (a terminal's session); the wire is src/http.
  */
 import type { IdentityRegistry } from './enrolment-steps.ts'
-import type { CredentialId, CredentialKey, Handle, UserNkey } from './identifiers.ts'
+import type { CredentialId, Handle, UserNkey } from './identifiers.ts'
 import type { Policy } from './policy.ts'
 import type { LifecyclePort, RecordPort } from './ports.ts'
 import type {
@@ -110,8 +110,8 @@ export interface Evicted {
 }
 
 export interface EvictionPort {
-  /** Closes the live connections of something that ended, and records each. `handle`: whose it was. Never throws: what fails is counted. */
-  evict(ended: { credential: CredentialId } | { session: UserNkey }, handle: Handle): Promise<Evicted>
+  /** Closes the live connections of something that ended or changed, and records each. `handle`: whose it was. Never throws: what fails is counted. */
+  evict(ended: { credential: CredentialId } | { session: UserNkey } | { identity: Handle }, handle: Handle): Promise<Evicted>
 }
 
 export interface PeopleWorld {

@@ -15,7 +15,7 @@ import type { HeldRole, IdentityRecord, Stored, TicketRecord } from './records.t
 import { accepted, type Judged, loginRefused, refused } from './refusal.ts'
 
 /** Issuer of people who were invited; their subject is their handle. No identity provider's issuer looks like that. */
-export const INVITATION_ISSUER = 'invitation'
+const INVITATION_ISSUER = 'invitation'
 
 const attemptsMax = 10
 const userHandleBytes = 32
@@ -40,7 +40,7 @@ export async function identifyByClaims(statement: IdpStatement, claims: PersonCl
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const stored = await world.identities.findBySubject(issuer, subject)
     if (stored === null) {
-      if (!holdsAny(given, world.policy())) return loginRefused('roles_none')
+      if (!holdsAny(given, world.policy())) return rolesNone(claims)
       const { displayName, handleHint } = claims
       const created = await createPerson(handleHint, { issuer, subject, displayName, roles: given, claims: claims.claims }, around)
       if (!created.ok) return created
@@ -52,9 +52,14 @@ export async function identifyByClaims(statement: IdpStatement, claims: PersonCl
     if (!next.ok) return next
     if (!saysAlready(stored.record, next.value) && !(await writePerson(stored, next.value, around))) continue
     // Emptied all the same: roles that the provider took back must not live on in the record.
-    return holdsAny(next.value.roles, world.policy()) ? next : loginRefused('roles_none')
+    return holdsAny(next.value.roles, world.policy()) ? next : rolesNone(claims)
   }
   throw new StoreUnavailable('settling the identity: it kept changing')
+}
+
+/** For the administrator, whether it is the claim or the policy that has to be looked at. */
+function rolesNone({ roles }: PersonClaims): Judged<never> {
+  return loginRefused('roles_none', roles.length === 0 ? 'nothing_mapped' : 'not_in_policy')
 }
 
 /** The person that was invited, with the roles of their latest invitation. */
@@ -79,7 +84,7 @@ export async function identifyByTicket(ticket: TicketRecord, occasion: Occasion,
  * A handle belongs to whom it was given: an invitation cannot take over somebody who came from a provider, nor a machine.
  * Of several invitations the one that was issued last counts, whichever is used last.
  */
-export function judgeInvited(existing: IdentityRecord | null, ticket: TicketRecord, occasion: Occasion): Judged<IdentityRecord> {
+function judgeInvited(existing: IdentityRecord | null, ticket: TicketRecord, occasion: Occasion): Judged<IdentityRecord> {
   const { handle, displayName, createdAt } = ticket
   const roles = ticket.roles.map((name) => ({ name, source: 'assigned' as const, asOf: createdAt }))
   if (existing === null) {
@@ -95,7 +100,7 @@ export function judgeInvited(existing: IdentityRecord | null, ticket: TicketReco
 }
 
 /** The identity as a login at the provider leaves it. `idp` roles are what the claims say now; `assigned` ones stay. */
-export function refreshed(existing: IdentityRecord, claims: PersonClaims, given: readonly HeldRole[]): Judged<IdentityRecord> {
+function refreshed(existing: IdentityRecord, claims: PersonClaims, given: readonly HeldRole[]): Judged<IdentityRecord> {
   if (existing.class !== 'person') return loginRefused('subject_malformed', 'class')
   if (existing.state !== 'active') return loginRefused('identity_disabled')
   const assigned = existing.roles.filter(({ source }) => source === 'assigned')
@@ -137,7 +142,10 @@ async function writePerson(stored: Stored<IdentityRecord>, next: IdentityRecord,
     const before = [...rolesOf(stored.record)].join(' ')
     await world.lifecycle.record(identityEvent('roles_changed', next, { ...around, facts: { rolesBefore: before, claimsChanged: claims } }))
   }
-  return (await world.identities.replace(stored, next)) === null
+  if ((await world.identities.replace(stored, next)) !== null) return false
+  // Open connections have what was given before. They come back, without a tap, with what is given now.
+  if (roles || claims) await world.evictions.evict({ identity: next.handle }, next.handle)
+  return true
 }
 
 function newPerson(handle: Handle, person: Person, { now, random }: Occasion): IdentityRecord {

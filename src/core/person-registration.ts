@@ -46,7 +46,7 @@ export async function verifyPersonRegistration(
   if (!attestation.ok) return attestation
   const data = readAttestedData(attestation.value.authData, response, {
     ...expected,
-    checkFlags: (flags) => checkFlags(flags, expected.requireUserVerification),
+    checkFlags: (flags) => checkFlags(flags, expected),
   })
   if (!data.ok) return data
   const statement = await verifyStatement({ response, attestation: attestation.value, data: data.value, expected })
@@ -63,7 +63,7 @@ const BE = 0x08
 const BS = 0x10
 const AT = 0x40
 
-function checkFlags(flags: number, requireUserVerification: boolean): RegistrationCheck | null {
+function checkFlags(flags: number, { requireUserVerification }: ExpectedPersonRegistration): RegistrationCheck | null {
   // Step 15: somebody was there. A conditional creation, where nobody need be, is never begun.
   if ((flags & UP) === 0) return 'user_not_present'
   // Step 16.

@@ -101,6 +101,6 @@ export interface Grant {
   /** Whether every contributing role allows sessions for stock clients. */
   plainSessions: boolean
   connectionsMax: number | null
-  /** Epoch seconds at which a contributing role's time window closes, or null. */
+  /** Epoch seconds at which a contributing role's time window closes or its claim is too old, or null. */
   notAfter: number | null
 }

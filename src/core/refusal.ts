@@ -66,7 +66,7 @@ const requestGone = { status: 409, code: 'request_gone', message: 'The request i
 export const REFUSALS = {
   enrolment: {
     request_malformed: { status: 400, code: 'request_malformed', message: 'The request is not one that this service reads.', doc: 'The HTTP request is not well formed, too large, for another host, or from another site.' },
-    rate_limited: { status: 429, code: 'rate_limited', message: 'Too many requests. Wait.', doc: 'The source sent more requests than one source may, or the ticket or login began more registrations than one may.' },
+    rate_limited: { status: 429, code: 'rate_limited', message: 'Too many requests. Wait.', doc: 'The source sent more requests than one source may, or the ticket or person began more registrations than one may.' },
     ticket_unknown: { ...ticketInvalid, doc: 'No such ticket was issued.' },
     ticket_used: { ...ticketInvalid, doc: 'The ticket was used before.' },
     ticket_expired: { ...ticketInvalid, doc: 'The ticket is past its expiry.' },
@@ -80,7 +80,7 @@ export const REFUSALS = {
     credential_taken: { status: 409, code: 'credential_taken', message: 'The credential id is taken.', doc: 'A credential with this id is or was registered.' },
     possession_invalid: { status: 422, code: 'possession_invalid', message: 'The assertion does not prove possession of the key.', doc: 'The assertion that must follow the registration was refused.' },
     devices_full: { status: 409, code: 'devices_full', message: 'You have as many devices as one person may. Remove one first.', doc: 'The person has as many devices in force as the policy allows.' },
-    step_up_required: { status: 403, code: 'step_up_required', message: 'Sign in again, or tap a device that is enrolled, before adding another.', doc: 'The login is not fresh enough for a device, or the policy wants a tap of one that is enrolled.' },
+    step_up_required: { status: 403, code: 'step_up_required', message: 'Sign in again, or tap a device that is enrolled, before you change your devices.', doc: 'The login is not fresh enough for a device, or the policy wants a tap of one that is enrolled before one is added or removed.' },
     device_refused: { status: 422, code: 'device_refused', message: 'This kind of device is not accepted for your roles.', doc: 'The device does not meet the enrolment policy, or none of the person\'s roles admits it; the check says which demand.' },
   },
   login: {

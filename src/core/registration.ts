@@ -2,15 +2,13 @@
  * A machine's registration: WebAuthn L3 §7.1 in the order of the specification, with the machine profile
  * (docs/enrolment.md) where it is stricter. SimpleWebAuthn verifies what remains, the signature among it.
  */
-import { verifyRegistrationResponse } from '@simplewebauthn/server'
-import { verifyCoseSignature } from './cose-key.ts'
-import { base64url, concat } from './encoding.ts'
 import type { CredentialId } from './identifiers.ts'
 import { MACHINE_ORIGIN } from './protocol.ts'
 import { type Examined, failed, type RegistrationCheck } from './registration-checks.ts'
+import { isAcceptedByLibrary } from './registration-opinion.ts'
 import { checkClientData, type ExpectedRegistration, readAttestation, readAttestedData } from './registration-parts.ts'
-import { parseRegistrationResponse, type RegistrationResponse } from './registration-response.ts'
-import { sha256 } from './sha256.ts'
+import { parseRegistrationResponse } from './registration-response.ts'
+import { checkSelfAttestation } from './self-attestation.ts'
 
 declare const verifiedBrand: unique symbol
 
@@ -37,20 +35,15 @@ export async function verifyMachineRegistration(value: unknown, expected: Expect
   if (!clientData.ok) return clientData
   const attestation = readAttestation(response.attestationObject)
   if (!attestation.ok) return attestation
-  const { authData, fmt, attStmt } = attestation.value
-  const data = readAttestedData(authData, response, { ...expected, checkFlags })
+  const data = readAttestedData(attestation.value.authData, response, { ...expected, checkFlags })
   if (!data.ok) return data
 
-  // Only self attestation (§8.2), which is exactly the key's own `alg` and a `sig` by it: `none` proves nothing, and
-  // nobody vouches for the certificates of the other formats.
+  // Only self attestation: `none` proves nothing, and nobody vouches for the certificates of the other formats.
   const { key, publicKey, signCount, backupEligible, backupState, aaguid } = data.value
-  const signature = attStmt.get('sig')
-  if (fmt !== 'packed' || attStmt.size !== 2 || attStmt.get('alg') !== key.alg || !(signature instanceof Uint8Array)) {
-    return failed('attestation_refused')
-  }
-  // Stricter than §8.2: one encoding of a signature only, as at every assertion that follows.
-  if (!verifyCoseSignature(key, concat(authData, sha256(response.clientDataJSON)), signature)) return failed('signature_invalid')
-  if (!(await isAcceptedByLibrary(response, expected))) return failed('signature_invalid')
+  const refused = checkSelfAttestation(attestation.value, key, response.clientDataJSON)
+  if (refused !== null) return failed(refused)
+  const asMachine = { ...expected, origin: MACHINE_ORIGIN, requireUserPresence: false, requireUserVerification: false }
+  if (!(await isAcceptedByLibrary(response, asMachine))) return failed('signature_invalid')
   const { id, transports } = response
   return { ok: true, value: { id, publicKey, signCount, backupEligible, backupState, aaguid, transports } as Registration }
 }
@@ -61,30 +54,4 @@ export async function verifyMachineRegistration(value: unknown, expected: Expect
  */
 function checkFlags(flags: number): RegistrationCheck | null {
   return flags === flagsOfMachine ? null : 'flags_mismatch'
-}
-
-/** SimpleWebAuthn's own reading of §7.1: a second opinion that must agree. */
-async function isAcceptedByLibrary(response: RegistrationResponse, expected: ExpectedRegistration): Promise<boolean> {
-  const { id, clientDataJSON, attestationObject } = response
-  try {
-    const { verified } = await verifyRegistrationResponse({
-      response: {
-        id,
-        rawId: id,
-        type: 'public-key',
-        clientExtensionResults: {},
-        response: { clientDataJSON: base64url(clientDataJSON), attestationObject: base64url(attestationObject) },
-      },
-      expectedChallenge: base64url(expected.challenge),
-      expectedOrigin: MACHINE_ORIGIN,
-      expectedRPID: expected.rpId,
-      requireUserPresence: false,
-      requireUserVerification: false,
-      supportedAlgorithmIDs: [...expected.algorithms],
-    })
-    return verified
-  } catch {
-    // The library says no by throwing.
-    return false
-  }
 }

@@ -28,6 +28,8 @@ export interface GrantSubject {
 export interface JudgedRole {
   role: Role
   fresh: boolean
+  /** Epoch milliseconds until which it is, or null for one that does not age. */
+  freshUntil: number | null
   unmet: RequirementName[]
 }
 
@@ -36,7 +38,8 @@ export function resolveGrant(policy: Policy, subject: GrantSubject): Checked<Gra
   const held = judgeRoles(policy, subject)
   if (held.length === 0) return denied('roles_none')
   if (held.every(({ fresh }) => !fresh)) return denied('roles_stale')
-  const contributing = held.filter(({ fresh, unmet }) => fresh && unmet.length === 0).map(({ role }) => role)
+  const giving = held.filter(({ fresh, unmet }) => fresh && unmet.length === 0)
+  const contributing = giving.map(({ role }) => role)
   const [first] = contributing
   if (first === undefined) return denied('roles_none')
   if (contributing.some(({ account }) => account !== first.account)) return denied('account_ambiguous')
@@ -49,6 +52,8 @@ export function resolveGrant(policy: Policy, subject: GrantSubject): Checked<Gra
   const closing = contributing.flatMap(({ require }) =>
     require.timeWindows === null ? [] : [windowsCloseAt(require.timeWindows, subject.now)],
   )
+  // A connection that is open must not go on with what a new one would be refused.
+  const ageing = giving.flatMap(({ freshUntil }) => (freshUntil === null ? [] : [Math.floor(freshUntil / 1000)]))
   return passed({
     account: first.account,
     roles: contributing.map(({ name }) => name).sort(),
@@ -59,27 +64,33 @@ export function resolveGrant(policy: Policy, subject: GrantSubject): Checked<Gra
     ),
     plainSessions: contributing.every(({ plainSessions }) => plainSessions),
     connectionsMax: leastOrNull(contributing.flatMap(({ limits }) => (limits.connections === null ? [] : [limits.connections]))),
-    notAfter: leastOrNull(closing),
+    notAfter: leastOrNull([...closing, ...ageing]),
   })
 }
 
 /** The roles of the policy that the identity holds, each judged for this connection. */
 export function judgeRoles(policy: Policy, subject: GrantSubject): JudgedRole[] {
-  const fresh = new Map<Role, boolean>()
+  const until = new Map<Role, number>()
   for (const held of subject.identity.roles) {
     const role = policy.roles.get(held.name)
-    if (role !== undefined) fresh.set(role, fresh.get(role) === true || isRoleFresh(held, subject))
+    if (role !== undefined) until.set(role, Math.max(until.get(role) ?? Number.NEGATIVE_INFINITY, freshUntil(held, subject)))
   }
-  return [...fresh].map(([role, isFresh]) => ({
+  return [...until].map(([role, end]) => ({
     role,
-    fresh: isFresh,
+    fresh: end >= subject.now.getTime(),
+    freshUntil: Number.isFinite(end) ? end : null,
     unmet: unmetRequirements(role, compiled(role).sources, subject),
   }))
 }
 
 /** Whether a role that is held still counts: an administrator's word stands until it is taken back, a claim is only as good as its age. */
-export function isRoleFresh({ source, asOf }: HeldRole, { now, rolesMaxAgeSeconds }: { now: Date; rolesMaxAgeSeconds: number }): boolean {
-  return source === 'assigned' || asOf >= now.getTime() - rolesMaxAgeSeconds * 1000
+export function isRoleFresh(held: HeldRole, about: { now: Date; rolesMaxAgeSeconds: number }): boolean {
+  return freshUntil(held, about) >= about.now.getTime()
+}
+
+/** Epoch milliseconds; infinite for an administrator's word. */
+function freshUntil({ source, asOf }: HeldRole, { rolesMaxAgeSeconds }: { rolesMaxAgeSeconds: number }): number {
+  return source === 'assigned' ? Number.POSITIVE_INFINITY : asOf + rolesMaxAgeSeconds * 1000
 }
 
 /** Null when a template's value is refused. A role that gives no allows keeps its denies, whatever the reason. */

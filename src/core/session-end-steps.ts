@@ -1,17 +1,23 @@
-/** Ending a session by its own key (docs/login.md, "Logging out"): the terminal that has the nkey needs nobody else. */
+/**
+ * Ending a session: by its own key (docs/login.md, "Logging out"), for which the terminal needs nobody else; and by the
+ * person whose it is, at the page. It is on record first, then revoked for ever, then its connections are closed.
+ */
+import { allowedByLogin } from './allowed-by.ts'
 import { challengeOf, issueCeremony, takeCeremony } from './ceremony.ts'
+import { ownSessionEvent } from './device-events.ts'
 import type { Occasion } from './enrolment-events.ts'
 import { parseUserNkey, type UserNkey } from './identifiers.ts'
-import type { PeopleWorld } from './people.ts'
+import type { Evicted, PeopleWorld, SignedIn } from './people.ts'
 import { StoreUnavailable } from './ports.ts'
 import { sessionSubject } from './protocol.ts'
-import type { SessionRecord } from './records.ts'
+import type { SessionRecord, Stored } from './records.ts'
 import { accepted, type Judged, refused, sessionRefused } from './refusal.ts'
 import { provesPossession } from './session-request.ts'
 import { sessionEndedEvent } from './session-request-events.ts'
 
 const OWNER = { ticket: null, login: null } as const
-const attemptsMax = 3
+// Terminals, verifiers and administrators write a session seldom, and never for long.
+const attemptsMax = 8
 
 /** Step 1: bytes to sign. Whether the nkey has a session is not told before it signed. */
 export async function beginSessionEnd(
@@ -41,7 +47,29 @@ export async function finishSessionEnd(
   const nkey = nkeyOf(taken.value.subject)
   occasion.known.session = nkey
   if (!provesPossession(nkey, challengeOf(taken.value, world.origin), signature)) return sessionRefused('possession_invalid')
-  return accepted({ ended: await revoke(nkey, occasion, world) })
+  const stored = await world.sessions.findOnLeader(nkey)
+  if (stored === null || isOver(stored.record, occasion)) return accepted({ ended: false })
+  occasion.known.handle = stored.record.handle
+  await world.lifecycle.record(sessionEndedEvent(stored.record, occasion))
+  await revoke(stored, occasion, world)
+  return accepted({ ended: true })
+}
+
+/** Its owner ends it. Somebody else's session answers like one that never was. */
+export async function endOwnSession(
+  { nkey }: { nkey: UserNkey },
+  signedIn: SignedIn,
+  occasion: Occasion,
+  world: PeopleWorld,
+): Promise<Judged<Evicted>> {
+  const { record: identity } = signedIn.identity
+  occasion.known.handle = identity.handle
+  occasion.known.session = nkey
+  const stored = await world.sessions.findOnLeader(nkey)
+  if (stored === null || stored.record.handle !== identity.handle) return sessionRefused('unknown')
+  const allowedBy = allowedByLogin(signedIn.login.record, null)
+  await world.lifecycle.record(ownSessionEvent(occasion, { identity, session: stored.record, allowedBy }))
+  return accepted(await revoke(stored, occasion, world))
 }
 
 function nkeyOf(subject: string): UserNkey {
@@ -50,22 +78,15 @@ function nkeyOf(subject: string): UserNkey {
   return nkey
 }
 
-async function revoke(nkey: UserNkey, occasion: Occasion, world: PeopleWorld): Promise<boolean> {
-  let stored = await world.sessions.findOnLeader(nkey)
-  if (stored === null || isOver(stored.record, occasion)) return false
-  occasion.known.handle = stored.record.handle
-  await world.lifecycle.record(sessionEndedEvent(stored.record, occasion))
-  for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const ended: SessionRecord = { ...stored.record, state: 'revoked', endedAt: occasion.now.getTime() }
-    const there = await world.sessions.revoke(stored, ended)
-    // An administrator who was faster did the same.
-    if (there === null || there.record.state === 'revoked') {
-      await world.evictions.evict({ session: nkey })
-      return true
-    }
-    stored = there
+/** Revoked already is good too: whoever was faster did the same, and what connections are left are closed. */
+async function revoke(first: Stored<SessionRecord>, { now }: Occasion, world: PeopleWorld): Promise<Evicted> {
+  const { nkey, handle } = first.record
+  let stored: Stored<SessionRecord> | null = first
+  for (let attempt = 0; stored !== null && stored.record.state !== 'revoked'; attempt++) {
+    if (attempt === attemptsMax) throw new StoreUnavailable('ending a session: it kept changing')
+    stored = await world.sessions.revoke(stored, { ...stored.record, state: 'revoked', endedAt: now.getTime() })
   }
-  throw new StoreUnavailable('ending a session: it kept changing')
+  return world.evictions.evict({ session: nkey }, handle)
 }
 
 function isOver({ state, expiresAt }: SessionRecord, { now }: Occasion): boolean {

@@ -23,6 +23,8 @@ import {
   provesPossession,
   readCode,
   requestIdOfCode,
+  requestIdOfName,
+  requestName,
   viewSessionRequest,
 } from './session-request.ts'
 import { sessionRequestEvent } from './session-request-events.ts'
@@ -52,7 +54,13 @@ export async function beginSessionRequest(
     if (!(await world.sessionRequests.create(id, record))) continue
     const { issued, expiresAt } = record
     const url = typed === null ? `${world.origin}/#session=${id}` : `${world.origin}/#code`
-    return accepted({ request: id, issued, url, code: typed ?? sessionCheckCode(sha256, { request: id, nkey }), expiresAt })
+    return accepted({
+      request: requestName(record),
+      issued,
+      url,
+      code: typed ?? sessionCheckCode(sha256, { request: id, nkey }),
+      expiresAt,
+    })
   }
   throw new Error('beginning a session request: its random id is taken')
 }
@@ -77,8 +85,7 @@ export async function pollSessionRequest(
   occasion: Occasion,
   world: PeopleWorld,
 ): Promise<Judged<{ state: 'waiting' | 'refused' | 'complete'; session: EndorsedSession | null }>> {
-  const stored = await world.sessionRequests.find(request)
-  const record = stored?.record ?? null
+  const record = (await findByName(request, world))?.record ?? null
   occasion.known.session = record?.nkey ?? null
   switch (record?.state) {
     case 'refused':
@@ -110,10 +117,11 @@ export async function showSessionRequest(
   world: PeopleWorld,
 ): Promise<Judged<{ session: SessionRequestView }>> {
   const typed = 'request' in which ? null : readCode(which.code)
-  const id = 'request' in which ? which.request : typed && requestIdOfCode(typed)
   occasion.known.handle = signedIn.identity.record.handle
-  if (id === null) return sessionRefused('request_unknown', 'code')
-  const found = await open(id, 'possessed', occasion, world)
+  if (!('request' in which) && typed === null) return sessionRefused('request_unknown', 'code')
+  const stored =
+    'request' in which ? await findByName(which.request, world) : await world.sessionRequests.find(requestIdOfCode(typed ?? ''))
+  const found = judgeOpen(stored, 'possessed', occasion)
   if (!found.ok) return found
   const { record } = found.value
   if ((record.flow === 'code') !== (typed !== null)) return sessionRefused('request_unknown', 'flow')
@@ -206,10 +214,9 @@ export async function refuseSessionRequest(
   const found = await open(request, 'possessed', occasion, world)
   if (!found.ok) return found
   const { record } = found.value
-  const written = await world.sessionRequests.replace(record.id, found.value, { ...record, state: 'refused', handle })
-  if (!written) return sessionRefused('request_used', 'race')
   await world.lifecycle.record(refusalEvent({ area: 'session', reason: 'refused_by_person', check: null }, occasion, 1))
-  return accepted(null)
+  const written = await world.sessionRequests.replace(record.id, found.value, { ...record, state: 'refused', handle })
+  return written ? accepted(null) : sessionRefused('request_used', 'race')
 }
 
 /**
@@ -243,11 +250,23 @@ export async function completeSessionRequest(
   return accepted({ session: endorsedSession(activated.value, endorsement.value.roles, world.urls) })
 }
 
-/** The request, in the state from which the step goes on. */
-async function open(id: string, wanted: SessionRequestRecord['state'], occasion: Occasion, world: PeopleWorld): Promise<Found> {
-  const stored = await world.sessionRequests.find(id)
-  occasion.known.session = stored?.record.nkey ?? null
-  const judged = judgeSessionRequest(stored?.record ?? null, wanted, occasion.now)
+/** The request of this name, in the state from which the step goes on. */
+async function open(name: string, wanted: SessionRequestRecord['state'], occasion: Occasion, world: PeopleWorld): Promise<Found> {
+  return judgeOpen(await findByName(name, world), wanted, occasion)
+}
+
+async function findByName(name: string, world: PeopleWorld): Promise<Stored<SessionRequestRecord> | null> {
+  const stored = await world.sessionRequests.find(requestIdOfName(name))
+  return stored !== null && requestName(stored.record) === name ? stored : null
+}
+
+function judgeOpen(
+  stored: Stored<SessionRequestRecord> | null,
+  wanted: SessionRequestRecord['state'],
+  { known, now }: Occasion,
+): Judged<Stored<SessionRequestRecord>> {
+  known.session = stored?.record.nkey ?? null
+  const judged = judgeSessionRequest(stored?.record ?? null, wanted, now)
   return judged.ok ? accepted(stored as Stored<SessionRequestRecord>) : judged
 }
 

@@ -14,6 +14,9 @@ import { sha256 } from './sha256.ts'
 const codeLetters = 8
 const hostCharsMax = 64
 const requestIdBytes = 32
+const requestIdChars = 43
+// 120 bits.
+const nameTagChars = 20
 const completionBytes = 32
 const LETTERS = new RegExp(`^[${CODE_LETTERS}]{${codeLetters}}$`)
 
@@ -49,6 +52,20 @@ export function requestIdOfCode(code: string): string {
 /** Id of a request that goes by a link. */
 export function newRequestId(random: Random): string {
   return base64url(random(requestIdBytes))
+}
+
+/**
+ * What terminal and page call the request by. Where it is kept follows from the code, so by code its name has more: letters that
+ * only who was told the name can know, and a guess at the code can be tried nowhere but where codes are counted.
+ */
+export function requestName({ id, flow, issued }: Pick<SessionRequestRecord, 'id' | 'flow' | 'issued'>): string {
+  if (flow === 'loopback') return id
+  return id + base64url(sha256(lengthPrefixed('nats-webauthn/request-name/v1', issued))).slice(0, nameTagChars)
+}
+
+/** Where the request of this name is kept, if there is one. */
+export function requestIdOfName(name: string): string {
+  return name.slice(0, requestIdChars)
 }
 
 /** A code for the browser to hand to the terminal's listener. */
@@ -116,7 +133,7 @@ export function provesPossession(nkey: UserNkey, challenge: Uint8Array, signatur
 export function viewSessionRequest(request: SessionRequestRecord, typed: string | null, endorsement: Endorsement): SessionRequestView {
   const { id, flow, host, nkey, createdAt, expiresAt } = request
   return {
-    request: id,
+    request: requestName(request),
     code: typed ?? sessionCheckCode(sha256, { request: id, nkey }),
     flow,
     host,

@@ -1,4 +1,5 @@
 /** Who a request is for and from: this verifier, its own page, or a terminal. */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { malformed } from './http-refusal.ts'
 
@@ -7,10 +8,16 @@ export function checkAddressee(app: FastifyInstance, origin: string): void {
   const { host } = new URL(origin)
   app.addHook('onRequest', async (request) => {
     // DNS rebinding: a page whose own name resolves to our address sends its own name.
-    if (request.headers.host?.toLowerCase() !== host) throw malformed('host', 421)
+    if (request.headers.host?.toLowerCase() !== host || !namesOneHost(request.raw)) throw malformed('host', 421)
     const from = request.headers.origin
     if (from !== undefined && from !== origin) throw malformed('origin', 403)
   })
+}
+
+/** RFC 9112 §3.2: one `Host`, which no target with a host of its own overrules. Node takes the first of two, a proxy perhaps the last. */
+function namesOneHost({ rawHeaders, url }: IncomingMessage): boolean {
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+  return hosts.length === 1 && url?.startsWith('/') === true
 }
 
 export type Caller = (request: FastifyRequest) => Promise<void>

@@ -6,7 +6,7 @@ import { viewDevice } from '../core/device-view.ts'
 import { viewPerson } from '../core/person-view.ts'
 import { answer } from './http-refusal.ts'
 import { readBody } from './json-body.ts'
-import { note, type PeopleHttp, person, view } from './people-http.ts'
+import { note, type PeopleHttp, person, view, viewIfSignedIn } from './people-http.ts'
 import { ceremony, credentialId, nothing, response, shortText } from './request-fields.ts'
 
 const registerSchema = z.strictObject({ ceremony, name: shortText, response })
@@ -55,6 +55,7 @@ export function deviceRoutes(app: FastifyInstance, http: PeopleHttp): void {
     const who = await person(request, reply, http)
     const connections = answer(await removeDevice(body, who, occasionOf(request), world))
     note(request, http, 'person removed a device', { handle: who.identity.record.handle, credential: body.id, ...connections })
-    return { person: await view(request, reply, http), connections }
+    // The login may have ended with its passkey; what was done is answered all the same.
+    return { person: await viewIfSignedIn(request, reply, http), connections }
   })
 }

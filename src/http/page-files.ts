@@ -33,15 +33,28 @@ interface PageFile {
   etag: string
 }
 
-/** Adds `/` and a route for each file in `assets/`. Throws where the directory is not a built page. */
-export function pageRoutes(app: FastifyInstance, { dir }: PageFiles): void {
-  const document = readPageFile(join(dir, 'index.html'), '/')
+export interface Page {
+  document: PageFile
+  assets: PageFile[]
+}
+
+/** Throws where the directory is not a built page. */
+export function readPage({ dir }: PageFiles): Page {
+  try {
+    return { document: readPageFile(join(dir, 'index.html'), '/'), assets: assetsOf(dir) }
+  } catch (cause) {
+    throw new Error(`opening the page: ${dir} is not a built page`, { cause })
+  }
+}
+
+/** Adds `/` and a route for each file in `assets/`. */
+export function pageRoutes(app: FastifyInstance, { document, assets }: Page): void {
   const light = { config: { bucket: 'light' } } as const
   app.get('/', light, async (_, reply) => {
     allowPage(reply)
     return reply.type(document.type).send(document.bytes)
   })
-  for (const file of assetsOf(dir)) {
+  for (const file of assets) {
     app.get(file.path, light, async (request, reply) => {
       // A browser asks each time, and is told in a few bytes that nothing changed.
       reply.header('cache-control', 'no-cache').header('etag', file.etag)

@@ -29,6 +29,16 @@ export async function view(request: FastifyRequest, reply: FastifyReply, http: P
   return viewPerson(await person(request, reply, http), http.occasionOf(request), http.world)
 }
 
+/** As `view`, after what may have ended the login: null then, and the browser forgets its cookie. */
+export async function viewIfSignedIn(request: FastifyRequest, reply: FastifyReply, http: PeopleHttp): Promise<PersonView | null> {
+  const { cookies, world } = http
+  const occasion = http.occasionOf(request)
+  const who = await signedIn(cookies.login(request, reply), occasion, world)
+  if (who.ok) return viewPerson(who.value, occasion, world)
+  cookies.clearLogin(reply)
+  return null
+}
+
 /** One line for something that a person did. `fields` holds no secret. */
 export function note(request: FastifyRequest, http: PeopleHttp, message: string, fields: object): void {
   http.logger?.info({ ...fields, source: http.occasionOf(request).source }, message)

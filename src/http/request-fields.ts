@@ -26,5 +26,6 @@ export const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/)
 export const response = z.record(z.string(), z.unknown())
 export const credentialId = z.custom<CredentialId>((value) => parseCredentialId(value) !== null)
 export const userNkey = z.custom<UserNkey>((value) => parseUserNkey(value) !== null)
-export const port = z.int().min(1).max(65_535)
+/** Of a listener that the system chose. Nobody's tap sends a browser to the services of its machine that have fixed, privileged ports. */
+export const port = z.int().min(1_024).max(65_535)
 export const nothing = z.strictObject({})

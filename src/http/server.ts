@@ -14,7 +14,7 @@ import { malformed } from './http-refusal.ts'
 import { acceptStrictJson } from './json-body.ts'
 import { bareServer, type ListenerOptions } from './listener.ts'
 import { type OccasionOf, type OccasionOptions, rememberOccasions } from './occasions.ts'
-import { type PageFiles, pageRoutes } from './page-files.ts'
+import { type Page, type PageFiles, pageRoutes, readPage } from './page-files.ts'
 import { peopleRoutes } from './people.ts'
 import { group } from './people-http.ts'
 import { createBuckets, type RateLimits } from './rate-limits.ts'
@@ -35,6 +35,8 @@ export interface HttpServerOptions extends EnrolmentWorld, ListenerOptions, Occa
 /** A server that is not listening yet. `close()` waits until every refusal is on record. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { origin, logger, lifecycle } = options
+  // Here, because nobody catches what is thrown while routes are added.
+  const page = options.page === null ? null : readPage(options.page)
   const app = bareServer(options)
   const refusals = createRefusalLog(lifecycle, (cause) => logger?.error({ err: cause }, 'recording a refused request'))
   app.addHook('onClose', () => refusals.close())
@@ -47,13 +49,13 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   // Only for writing: what browsers send is read in cookies.ts.
   app.register(cookie, { hook: false })
   app.register((scope, _, done) => {
-    addRoutes(scope, options, occasionOf)
+    addRoutes(scope, { ...options, page }, occasionOf)
     done()
   })
   return app
 }
 
-function addRoutes(app: FastifyInstance, options: HttpServerOptions, occasionOf: OccasionOf): void {
+function addRoutes(app: FastifyInstance, options: Omit<HttpServerOptions, 'page'> & { page: Page | null }, occasionOf: OccasionOf): void {
   const { people, page, origin, logger, rateLimits } = options
   const buckets = createBuckets(app, rateLimits)
   // Before the body is read, and after the request was counted: who guesses paths is limited as well.

@@ -4,7 +4,7 @@ import type { ClaimMapping } from '../core/people.ts'
 export interface IdpConfig {
   /** Unique: `[a-z0-9_-]{1,32}`. */
   name: string
-  /** What people read on the button. */
+  /** What people call it; the page says “Continue with …”. */
   label: string
   /** Exactly as the provider writes it, in its metadata and in each token. */
   issuer: string

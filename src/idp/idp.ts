@@ -10,6 +10,9 @@ import type { IdpConfig } from './idp-config.ts'
 import { isPlain, openProvider, type Provider } from './provider.ts'
 import { type ProviderFetch, providerFetch, troubleOf } from './provider-fetch.ts'
 
+// So long that no provider asks for a password because of it.
+const anyAgeSeconds = 30 * 86_400
+
 export interface IdpOptions {
   /** Where providers send people back to: `<origin>/v1/login/callback`. */
   redirectUri: string
@@ -77,8 +80,10 @@ async function begin(
     code_challenge: createHash('sha256').update(secrets.codeVerifier, 'ascii').digest('base64url'),
     code_challenge_method: 'S256',
     ...(config.acrValues.length === 0 ? {} : { acr_values: config.acrValues.join(' ') }),
-    // OIDC Core §3.1.2.1: max_age also obliges the provider to say auth_time.
-    ...(fresh ? { max_age: String(freshSeconds), ...(config.freshPrompt === 'none' ? {} : { prompt: config.freshPrompt }) } : {}),
+    // OIDC Core §3.1.2.1: max_age also obliges the provider to say auth_time. Whoever has just authenticated there can
+    // then enrol a device without being sent a second time.
+    max_age: String(fresh ? freshSeconds : anyAgeSeconds),
+    ...(fresh && config.freshPrompt !== 'none' ? { prompt: config.freshPrompt } : {}),
   })
   return accepted(url)
 }

@@ -1,4 +1,5 @@
 /** The administrator's side of the admin API: one request, one answer. */
+import { ErrorCode, NatsError } from 'nats'
 import { z } from 'zod'
 import { utf8 } from '../core/encoding.ts'
 import {
@@ -32,7 +33,7 @@ export async function adminRequest<O extends AdminOperation>(
     const message = await link.nats.request(`${ADMIN_SUBJECT}.${admin}.${operation}`, utf8(JSON.stringify(body)), { timeout: answerMsMax })
     answer = message.json()
   } catch (cause) {
-    throw new Error(`asking a verifier for ${operation}`, { cause })
+    throw new Error(`asking a verifier for ${operation}${isNobodyThere(cause) ? ': none is running, or none is ready' : ''}`, { cause })
   }
   const failed = errorSchema.safeParse(answer)
   if (failed.success) {
@@ -41,4 +42,9 @@ export async function adminRequest<O extends AdminOperation>(
     return { ok: false, error: { code, message: ADMIN_ERRORS[code] } }
   }
   return { ok: true, value: answer as AdminAnswers[O] }
+}
+
+/** Whether nats-server knew of nobody who would answer: verifiers that are not ready take no requests. */
+function isNobodyThere(error: unknown): boolean {
+  return error instanceof NatsError && error.code === ErrorCode.NoResponders
 }

@@ -14,6 +14,9 @@ export async function invite(body: AdminBody<'invite'>, call: Call): Promise<Out
     return refused('not_supported', { area: 'enrolment', outcome: 'refused', reason: 'person_enrolment_unavailable' }, about)
   }
   if (roles.some((name) => !policy().roles.has(name))) return refused('role_unknown', ROLE_UNKNOWN, about)
+  // Nothing of theirs could ever be used: better said now than to whoever follows the link.
+  const classes = roles.map((name) => policy().roles.get(name)?.require.class ?? null)
+  if (roles.length > 0 && classes.every((of) => of !== null && of !== body.class)) return refused('role_wrong_class', ROLE_UNKNOWN, about)
   const existing = await stores.identities.findOnLeader(handle)
   if (existing !== null && !isInvitable(existing.record, body)) {
     return refused('handle_taken', { area: 'enrolment', outcome: 'refused', reason: 'handle_taken' }, about)

@@ -7,7 +7,7 @@ import { type About, type Call, changeRecord, done, type Outcome, ROLE_UNKNOWN, 
 import { invite } from './admin-invite.ts'
 import { pageOf } from './admin-listing.ts'
 import type { AdminAnswers, AdminBody, AdminOperation, Change, CredentialView, IdentityView, Kicks, SessionView } from './admin-protocol.ts'
-import { listTickets, revokeTicket } from './admin-tickets.ts'
+import { listTickets, revokeTicket, revokeTicketsFor } from './admin-tickets.ts'
 import type { KickTarget } from './kicker.ts'
 import { standingOf } from './session-store.ts'
 
@@ -181,6 +181,9 @@ async function setRoles({ handle, roles }: AdminBody<'identity.roles'>, call: Ca
   if (roles.some((name) => !policy().roles.has(name))) {
     return refused('role_unknown', ROLE_UNKNOWN, { target: { kind: 'identity', id: handle }, handle, roles })
   }
+  // Roles say when they were given, so that an older invitation does not replace them. No roles say nothing: a ticket that is
+  // still out would bring back what was just taken.
+  if (roles.length === 0 && (await call.world.stores.identities.findOnLeader(handle)) !== null) await revokeTicketsFor(handle, call)
   return changeIdentity({ handle }, call, {
     reason: 'roles_changed',
     next: (it) => {

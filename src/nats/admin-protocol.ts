@@ -29,6 +29,7 @@ export const ADMIN_ERRORS = {
   request_malformed: 'The body is not what this operation takes.',
   operation_unknown: 'There is no such operation.',
   role_unknown: 'The policy has no such role.',
+  role_wrong_class: 'None of these roles is for that class: some are for people, some for machines.',
   unknown: 'There is nothing by that id.',
   conflict: 'Its state does not allow that.',
   handle_taken: 'The name belongs to another identity.',

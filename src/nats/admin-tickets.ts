@@ -1,5 +1,6 @@
 /** Tickets, as administrators see them. Few, short-lived and not cached: a list reads the bucket. */
 import type { LifecycleCode } from '../core/audit-event.ts'
+import type { Handle } from '../core/identifiers.ts'
 import type { TicketRecord } from '../core/records.ts'
 import { type About, type Call, changeRecord, done, type Outcome, read, record, refused } from './admin-call.ts'
 import { pageOf, scanBucket } from './admin-listing.ts'
@@ -7,9 +8,22 @@ import type { AdminBody, Change, Page, TicketView } from './admin-protocol.ts'
 import { decodeRecord, ticketSchema } from './records-schema.ts'
 
 export async function listTickets(body: AdminBody<'ticket.list'>, call: Call): Promise<Outcome<Page<TicketView>>> {
+  const { tickets, complete } = await allTickets(call)
+  return read(call, { kind: 'none', id: '' }, { ...pageOf(tickets, body, view), complete })
+}
+
+/** Takes back every ticket for `handle` that could still be used, each on record. */
+export async function revokeTicketsFor(handle: Handle, call: Call): Promise<void> {
+  const { tickets } = await allTickets(call)
+  for (const [id, ticket] of tickets) {
+    if (ticket.handle === handle && ticket.state === 'issued' && ticket.expiresAt > call.now.getTime()) await revokeTicket({ id }, call)
+  }
+}
+
+async function allTickets({ world }: Call): Promise<{ tickets: [string, TicketRecord][]; complete: boolean }> {
   const tickets: [string, TicketRecord][] = []
   let complete = true
-  for (const { key, value } of await scanBucket(call.world.stores.ticketBucket)) {
+  for (const { key, value } of await scanBucket(world.stores.ticketBucket)) {
     if (value === null) continue
     try {
       tickets.push([key, decodeRecord(value, ticketSchema)])
@@ -18,7 +32,7 @@ export async function listTickets(body: AdminBody<'ticket.list'>, call: Call): P
       complete = false
     }
   }
-  return read(call, { kind: 'none', id: '' }, { ...pageOf(tickets, body, view), complete })
+  return { tickets, complete }
 }
 
 /** A used ticket has done its work: revoke the credential instead. */

@@ -56,7 +56,7 @@ const SETTINGS = {
   tombstones: {
     name: 'webauthn_revoked_nkeys',
     description: 'Session nkeys that are never endorsed again',
-    bytesMax: 32 * MiB,
+    bytesMax: 128 * MiB,
     ageSecondsMax: 0,
     whenFull: 'refuse',
   },
@@ -80,7 +80,8 @@ const SETTINGS = {
     name: 'webauthn_logins',
     description: 'People at the page',
     bytesMax: 16 * MiB,
-    ageSecondsMax: daySeconds,
+    // Good for half an hour: kept for longer, one person who signs in all day would leave no room for others.
+    ageSecondsMax: 3_600,
     whenFull: 'refuse',
   },
   // What anybody may begin. Full, the oldest is forgotten: whoever fills it makes people begin again, and locks nobody out.

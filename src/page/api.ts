@@ -28,7 +28,8 @@ interface Calls {
   '/v1/devices/register': [{ ceremony: string; name: string; response: RegistrationResponseJSON }, RequestCeremony]
   '/v1/devices/activate': [Signed, Person & { device: DeviceView }]
   '/v1/devices/rename': [{ id: string; name: string }, Person]
-  '/v1/devices/remove': [{ id: string }, Person & { connections: Kicked }]
+  /** `person` is null when the login ended with the device. */
+  '/v1/devices/remove': [{ id: string }, { person: PersonView | null; connections: Kicked }]
   '/v1/sessions/end': [{ nkey: string }, Person & { connections: Kicked }]
   '/v1/session/show': [{ request: string } | { code: string }, { session: SessionRequestView }]
   '/v1/session/options': [{ request: string }, { options: PublicKeyCredentialRequestOptionsJSON }]

@@ -36,6 +36,8 @@ export async function canOfferInField(): Promise<boolean> {
 
 /** Waits until a passkey is chosen in the field; null when that ends in any other way: nobody asked for it. */
 export async function offerInField(options: PublicKeyCredentialRequestOptionsJSON): Promise<AuthenticationResponseJSON | null> {
+  // A browser has one ceremony at a time: an offer that comes late must not take a dialog off the screen.
+  if (dialogs > 0) return null
   try {
     return await startAuthentication({ optionsJSON: options, useBrowserAutofill: true })
   } catch {
@@ -43,8 +45,8 @@ export async function offerInField(options: PublicKeyCredentialRequestOptionsJSO
   }
 }
 
-/** Ends a ceremony that waits in the field. */
-export function endOffer(): void {
+/** Ends the ceremony that waits, in the field or in a dialog. */
+export function endCeremony(): void {
   WebAuthnAbortService.cancelCeremony()
 }
 
@@ -52,14 +54,20 @@ async function attempt<T>(timeoutMs: number | undefined, ceremony: () => Promise
   const blocked = obstacle()
   if (blocked !== null) return failed(blocked)
   const begunAt = performance.now()
+  dialogs++
   try {
     return done(await ceremony())
   } catch (error) {
     // To keep what a person did private, cancelling and waiting too long are one error; only the clock tells them apart.
     const overdue = timeoutMs !== undefined && performance.now() - begunAt >= timeoutMs - timeoutSlackMs
-    return failed(codeOf(error, overdue))
+    return failed(codeOf(error, { overdue }))
+  } finally {
+    dialogs--
   }
 }
+
+/** Ceremonies that ask in a dialog just now. */
+let dialogs = 0
 
 const timeoutSlackMs = 500
 
@@ -68,7 +76,7 @@ function nameOf(error: unknown): string {
 }
 
 /** WebAuthn L3 §5.1.3 and §5.1.4: what the errors of create() and get() mean. */
-function codeOf(error: unknown, overdue: boolean): BrowserCode {
+function codeOf(error: unknown, { overdue }: { overdue: boolean }): BrowserCode {
   if (error instanceof WebAuthnError && error.code === 'ERROR_AUTHENTICATOR_MISSING_USER_VERIFICATION_SUPPORT')
     return 'verification_impossible'
   switch (nameOf(error)) {

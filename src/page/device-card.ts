@@ -32,7 +32,7 @@ export function deviceCard(device: DeviceView, context: { page: Page; person: Pe
       blocked === null ? null : el('span', { class: 'tag bad' }, blocked),
     ),
     deviceFacts(device),
-    roleList(device),
+    roleList(device, person),
     actions(
       taskButton('Rename', { class: 'quiet', 'aria-label': `Rename ${name}` }, { page, place, area }, () => renameDevice(page, device)),
       taskButton('Remove', { class: 'quiet danger-text', 'aria-label': `Remove ${name}` }, { page, place, area }, () =>
@@ -53,9 +53,18 @@ export function deviceFacts(device: DeviceView): HTMLElement {
 }
 
 /** Which roles a device gives, and what the others need. */
-export function roleList({ roles }: DeviceView): HTMLElement {
+export function roleList({ roles, state }: DeviceView, person: PersonView | null): HTMLElement {
+  if (state !== 'active') return el('p', { class: 'muted' }, 'It gives no role.')
+  const stale = new Set(person?.roles.filter((role) => role.stale).map(({ name }) => name))
   const items = roles.map(({ name, unmet }) => {
     const missing = missingWords(unmet)
+    if (missing === null && stale.has(name))
+      return el(
+        'li',
+        { class: 'lacks' },
+        icon('cross'),
+        el('span', {}, 'Gives ', el('strong', {}, outside(name)), ' once you sign in again'),
+      )
     if (missing === null) return el('li', { class: 'gives' }, icon('check'), el('span', {}, 'Gives ', el('strong', {}, outside(name))))
     return el(
       'li',
@@ -91,7 +100,7 @@ async function renameDevice(page: Page, device: DeviceView): Promise<Failure | n
 }
 
 async function removeDevice(page: Page, person: PersonView, device: DeviceView): Promise<Failure | null> {
-  const { id, name } = device
+  const { id, name, current } = device
   const sessions = person.sessions.filter((session) => session.device?.id === id).length
   const consequences = [
     el('p', {}, 'It cannot sign in any more, and its open connections are closed at once.'),
@@ -104,19 +113,31 @@ async function removeDevice(page: Page, person: PersonView, device: DeviceView):
             : `${sessions} live sessions were tapped with it and end as well.`,
         )
       : null,
+    current && person.how === 'passkey' ? el('p', {}, 'You signed in with it, so you will be signed out.') : null,
     person.devices.length === 1 ? el('p', {}, el('strong', {}, 'It is your only device.'), ` ${wayBack(person)}`) : null,
   ]
   const body = consequences.filter((paragraph) => paragraph !== null)
   if (!(await ask({ title: `Remove “${name}”?`, body, confirm: 'Remove', danger: true }))) return null
   const answered = await call('/v1/devices/remove', { id })
   if (!answered.ok) return answered.failure
-  page.person = answered.value.person
-  void signalRemoved(id, answered.value.person)
-  const text = `${connectionWords(answered.value.connections)} If your passkey manager still lists it, delete it there.`
-  page.go({ kind: 'home' }, { tone: 'good', title: `“${name}” was removed`, text }, 'devices')
+  const { person: left, connections } = answered.value
+  page.person = left
+  const devices = left?.devices ?? person.devices.filter((other) => other.id !== id)
+  void signalRemoved(id, { ...person, devices })
+  const text = `${connectionWords(connections)} If your passkey manager still lists it, delete it there.`
+  const title = `“${name}” was removed`
+  if (left === null) page.go({ kind: 'home' }, { tone: 'good', title, text: `${text} You signed in with it, so you are signed out.` })
+  else page.go({ kind: 'home' }, { tone: 'good', title, text }, 'devices')
   return null
 }
 
-function wayBack({ provider }: PersonView): string {
-  return provider === null ? 'To come back you will need a new invitation.' : 'To come back you will sign in at your identity provider.'
+function wayBack({ how }: PersonView): string {
+  switch (how) {
+    case 'idp':
+      return 'To come back you will sign in at your identity provider.'
+    case 'invitation':
+      return 'To come back you will need a new invitation.'
+    case 'passkey':
+      return 'To come back you will sign in at your identity provider, or need a new invitation.'
+  }
 }

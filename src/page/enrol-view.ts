@@ -10,6 +10,7 @@ import { done, type Failure, type Outcome } from './failure.ts'
 import { icon } from './icons.ts'
 import type { Page, View } from './page.ts'
 import { actions, card, noticeBox, noticeOf, outside, reportArea, roleChips } from './parts.ts'
+import { showPlace } from './place.ts'
 import { signalUnknown } from './signal.ts'
 import { stepUpView } from './step-up-view.ts'
 import { runTask, type TaskContext } from './task.ts'
@@ -118,6 +119,8 @@ async function activate({ credential, ceremony, options }: Waiting, page: Page):
   }
   const { person, device } = activated.value
   page.person = person
+  // A reload does not begin again what is done.
+  showPlace(page.next ?? { kind: 'home' })
   page.show(enrolledView(page, device))
   return { failure: null, again: false }
 }
@@ -143,7 +146,6 @@ function enrolledView(page: Page, device: DeviceView): View {
     next === null
       ? button('See your devices', { class: 'primary' }, () => page.go({ kind: 'home' }))
       : button('Go on to the terminal', { class: 'primary' }, () => {
-          page.next = null
           page.go(next)
         })
   return {
@@ -155,7 +157,7 @@ function enrolledView(page: Page, device: DeviceView): View {
         { class: 'card device' },
         el('div', { class: 'device-head' }, icon(device.synced ? 'cloud' : 'chip'), el('h2', {}, outside(device.name))),
         deviceFacts(device),
-        roleList(device),
+        roleList(device, page.person),
         actions(onwards),
       ),
     ],

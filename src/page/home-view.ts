@@ -3,11 +3,13 @@ import type { PersonView, SessionView } from '../core/people.ts'
 import { call } from './api.ts'
 import { connectionWords } from './connection-words.ts'
 import { deviceCard } from './device-card.ts'
-import { button, el } from './dom.ts'
+import { button, type Child, el } from './dom.ts'
 import type { Failure } from './failure.ts'
 import { icon } from './icons.ts'
 import type { Page, View } from './page.ts'
 import { card, iconLabel, outside, reportArea } from './parts.ts'
+import { leaveForProvider } from './sign-in.ts'
+import { againButtons, ownProviders } from './step-up-view.ts'
 import { type TaskContext, taskButton } from './task.ts'
 import { timeWords } from './time-words.ts'
 
@@ -15,7 +17,7 @@ import { timeWords } from './time-words.ts'
 export function homeView(page: Page, person: PersonView, now: number): View {
   return {
     heading: 'Your access',
-    body: [introduction(page, person, now), rolesSection(person), devicesSection(page, person), sessionsSection(page, person, now)],
+    body: [introduction(page, person, now), rolesSection(page, person), devicesSection(page, person), sessionsSection(page, person, now)],
   }
 }
 
@@ -33,7 +35,8 @@ function introduction({ info }: Page, { handle, how, provider, loginExpiresAt }:
   )
 }
 
-function rolesSection({ roles }: PersonView): HTMLElement {
+function rolesSection(page: Page, person: PersonView): HTMLElement {
+  const { roles } = person
   const items = roles.map(({ name, stale, known }) => {
     const remark = !known ? 'not in use here' : stale ? 'sign in again to confirm it' : null
     return el(
@@ -45,15 +48,21 @@ function rolesSection({ roles }: PersonView): HTMLElement {
   })
   const content =
     items.length > 0 ? el('ul', { class: 'chips' }, ...items) : el('p', { class: 'empty' }, 'You have no role. Ask your administrator.')
-  return el('section', { 'aria-labelledby': 'roles' }, el('h2', { id: 'roles' }, 'Roles'), content)
+  return el('section', { 'aria-labelledby': 'roles' }, el('h2', { id: 'roles' }, 'Roles'), content, wayToConfirm(page, person))
+}
+
+/** Roles that are too old are told anew by the identity provider. */
+function wayToConfirm(page: Page, person: PersonView): HTMLElement | null {
+  if (!person.roles.some(({ stale, known }) => stale && known)) return null
+  const context: TaskContext = { page, place: { kind: 'home' }, area: reportArea() }
+  const ways = againButtons(person, context, { fresh: false })
+  return ways.length === 0 ? null : el('div', { class: 'confirm' }, ...ways, context.area)
 }
 
 function devicesSection(page: Page, person: PersonView): HTMLElement {
   const { devices, devicesMax } = person
   const area = reportArea()
-  const enrol = button(iconLabel('key', 'Enrol this device'), { class: devices.length === 0 ? 'primary' : 'secondary' }, () =>
-    page.go({ kind: 'enrol' }),
-  )
+  const { button: enrol, words } = wayToEnrol(page, person, area)
   const heading = el(
     'h2',
     { id: 'devices', tabindex: -1 },
@@ -63,8 +72,25 @@ function devicesSection(page: Page, person: PersonView): HTMLElement {
   const list =
     devices.length > 0
       ? el('ul', { class: 'cards' }, ...devices.map((device) => el('li', {}, deviceCard(device, { page, person, area }))))
-      : card(el('p', { class: 'empty' }, 'None yet. Enrol this device to reach NATS with a tap.'))
+      : card(el('p', { class: 'empty' }, 'None yet. ', ...words))
   return el('section', { 'aria-labelledby': 'devices' }, el('div', { class: 'section-head' }, heading, enrol), area, list)
+}
+
+/** The button that begins enrolling, and what it is for. With one way to go there is no question in between. */
+function wayToEnrol(page: Page, person: PersonView, area: HTMLElement): { button: HTMLElement | null; words: Child[] } {
+  if (!person.roles.some(({ known }) => known)) return { button: null, words: ['You can enrol one when you have a role.'] }
+  const label = iconLabel('key', 'Enrol this device')
+  const purpose = 'Enrol this device to reach NATS with a tap.'
+  if (person.devices.length > 0) return { button: button(label, { class: 'secondary' }, () => page.go({ kind: 'enrol' })), words: [] }
+  const [provider, ...others] = ownProviders(page, person)
+  if (person.enrol.needs !== 'fresh_login' || provider === undefined || others.length > 0)
+    return { button: button(label, { class: 'primary' }, () => page.go({ kind: 'enrol' })), words: [purpose] }
+  const place = { kind: 'enrol' } as const
+  const leave = () => leaveForProvider(page, { provider: provider.name, fresh: true, place })
+  return {
+    button: taskButton(label, { class: 'primary' }, { page, place, area }, leave),
+    words: [purpose, ' You sign in once more with ', outside(provider.label), ' first.'],
+  }
 }
 
 function sessionsSection(page: Page, { sessions }: PersonView, now: number): HTMLElement {

@@ -1,6 +1,7 @@
 /** Starts the page: who is signed in, where in the page the address leads, and then that view. */
 import type { PersonView } from '../core/people.ts'
 import { call, type PageInfo, readPageInfo } from './api.ts'
+import { endCeremony } from './ceremony.ts'
 import { codeView } from './code-view.ts'
 import { button, el, elementOf } from './dom.ts'
 import { endorseView, enrolFirstView } from './endorse-view.ts'
@@ -10,10 +11,12 @@ import type { Failure } from './failure.ts'
 import { homeView } from './home-view.ts'
 import type { Notice, Page, View } from './page.ts'
 import { noticeBox, noticeOf, outside } from './parts.ts'
-import { type Place, showPlace, takeKeptPlace, takePlace } from './place.ts'
+import { nextPlace, type Place, showPlace, takeKeptPlace, takePlace } from './place.ts'
 import { invitationView, signInView, signOut } from './sign-in-view.ts'
 
 const HOME: Place = { kind: 'home' }
+// The service's clock is the one that counts; a moment later both agree.
+const expiryGraceMs = 2_000
 const main = elementOf('main')
 let present = new AbortController()
 
@@ -21,6 +24,8 @@ class SelfService implements Page {
   readonly info: PageInfo
   person: PersonView | null
   next: Place | null = null
+  #place: Place = HOME
+  #expiry: ReturnType<typeof setTimeout> | undefined
 
   constructor(info: PageInfo, person: PersonView | null) {
     this.info = info
@@ -28,7 +33,9 @@ class SelfService implements Page {
   }
 
   go(place: Place, notice: Notice | null = null, focus?: string): void {
-    showPlace(place)
+    this.#place = place
+    if (place.kind !== 'enrol') this.next = null
+    showPlace(place, this.next)
     if (place.kind === 'session') {
       void this.lookUp(place, notice)
       return
@@ -40,6 +47,24 @@ class SelfService implements Page {
   show(view: View, notice: Notice | null = null): void {
     showWho(this)
     display(view, notice)
+    clearTimeout(this.#expiry)
+    if (this.person !== null) this.#expiry = setTimeout(() => void this.notice(), this.person.loginExpiresAt - Date.now() + expiryGraceMs)
+  }
+
+  /** The login may have ended or changed without this tab: by time, in another tab, or while the page was put away. */
+  async notice(): Promise<void> {
+    const before = this.person
+    const told = await call('/v1/me', {})
+    if (!told.ok && told.failure.code !== 'login_required') return
+    const after = told.ok ? told.value.person : null
+    // Signed in or out here meanwhile: then this answer is of the past.
+    if (this.person !== before || after?.handle === before?.handle) return
+    this.person = after
+    this.next = null
+    if (!told.ok) this.go(this.#place, noticeOf(told.failure))
+    else if (before === null) this.go(this.#place)
+    else
+      this.go(HOME, { tone: 'bad', title: `You are now signed in as ${told.value.person.handle}`, text: 'That was done in another tab.' })
   }
 
   async refresh(): Promise<void> {
@@ -94,6 +119,9 @@ class SelfService implements Page {
 function display(view: View, notice: Notice | null): void {
   present.abort()
   present = new AbortController()
+  // What was asked in the view before is asked no more.
+  endCeremony()
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close()
   const heading = el('h1', { tabindex: -1 }, view.heading)
   const box = notice === null ? null : el('div', { role: notice.tone === 'good' ? 'status' : 'alert' }, noticeBox(notice))
   main.replaceChildren(heading, ...(box === null ? [] : [box]), ...view.body)
@@ -125,11 +153,17 @@ async function start(): Promise<void> {
   if (rpId === null) return display(unreachableView({ code: 'person_enrolment_unavailable', check: null, waitSeconds: null }), null)
   const page = new SelfService({ ...rest, rpId }, me.ok ? me.value.person : null)
   if (place.kind === 'home' && kept !== null) place = kept
+  page.next = nextPlace()
   // Back from the identity provider without a login: trying again leads to where the person wanted to go.
   if (place.kind === 'error') page.show(errorView(page, { code: place.code, check: null, waitSeconds: null }, kept ?? HOME))
   else page.go(place, me.ok || me.failure.code === 'login_required' ? null : noticeOf(me.failure))
-  // A link that is opened in this tab while the page is here changes the fragment and nothing else.
-  window.addEventListener('hashchange', () => page.go(takePlace()))
+  // Back, Forward, and a link that is opened in this tab while the page is here: they load nothing.
+  window.addEventListener('popstate', () => {
+    page.next = nextPlace()
+    page.go(takePlace())
+  })
+  document.addEventListener('visibilitychange', () => void (document.visibilityState === 'visible' && page.notice()))
+  window.addEventListener('pageshow', ({ persisted }) => void (persisted && page.notice()))
 }
 
 function unreachableView(failure: Failure): View {

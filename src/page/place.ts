@@ -52,15 +52,29 @@ export function fragmentOf(place: Place): string {
 /** Takes the place out of the address. A ticket and an error leave the address, and its history, at once. */
 export function takePlace(): Place {
   const place = placeOf(location.hash)
-  showPlace(place)
+  history.replaceState(history.state, '', addressOf(place))
   return place
 }
 
-/** Puts a place into the address without loading anything. Enrolling is a step that the browser's Back button undoes. */
-export function showPlace(place: Place): void {
-  const address = location.pathname + fragmentOf(place)
-  if (place.kind === 'enrol' && location.hash === '') history.pushState(null, '', address)
-  else history.replaceState(null, '', address)
+/**
+ * Puts a place into the address without loading anything. Enrolling is a step that the browser's Back button undoes;
+ * `next`, where it leads, outlives a reload.
+ */
+export function showPlace(place: Place, next: Place | null = null): void {
+  const state = next === null ? null : fragmentOf(next)
+  if (place.kind === 'enrol' && placeOf(location.hash).kind !== 'enrol') history.pushState(state, '', addressOf(place))
+  else history.replaceState(state, '', addressOf(place))
+}
+
+/** Where the present place leads, if it was shown so. */
+export function nextPlace(): Place | null {
+  const state: unknown = history.state
+  const place = typeof state === 'string' ? placeOf(state) : HOME
+  return place.kind === 'session' || place.kind === 'code' ? place : null
+}
+
+function addressOf(place: Place): string {
+  return location.pathname + fragmentOf(place)
 }
 
 /** Keeps a place for after the identity provider. Tickets are never kept: they sign in by themselves. */

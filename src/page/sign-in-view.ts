@@ -18,9 +18,7 @@ export function signInView(page: Page, place: Place): View {
     return taskButton(words, { class: 'primary wide' }, context, () => leaveForProvider(page, { provider: name, fresh: false, place }))
   })
   const passkey =
-    hindrance === null
-      ? passkeyPart(context, providers.length === 0)
-      : { body: [noticeBox(noticeOf({ code: hindrance, check: null, waitSeconds: null }))] }
+    hindrance === null ? passkeyPart(context) : { body: [noticeBox(noticeOf({ code: hindrance, check: null, waitSeconds: null }))] }
   const or = providers.length > 0 && hindrance === null ? el('p', { class: 'or' }, el('span', {}, 'or')) : null
   const heading = 'Sign in'
   const body = [el('p', { class: 'lead' }, leadWords(place)), card(...buttons, or, ...passkey.body, context.area)]
@@ -32,8 +30,9 @@ function leadWords(place: Place): string {
   return 'Manage the devices with which you reach NATS, and the sessions that are open.'
 }
 
-function passkeyPart(context: TaskContext, only: boolean): { body: Node[]; shown?: (gone: AbortSignal) => void } {
+function passkeyPart(context: TaskContext): { body: Node[]; shown?: (gone: AbortSignal) => void } {
   const { page, place } = context
+  const isOnlyWay = page.info.providers.length === 0
   const id = freshId('passkey')
   const input = el('input', {
     id,
@@ -60,7 +59,7 @@ function passkeyPart(context: TaskContext, only: boolean): { body: Node[]; shown
     return failure
   }
   const label = iconLabel('key', 'Sign in with a passkey')
-  const button = taskButton(label, { class: only ? 'primary wide' : 'secondary wide' }, context, signIn)
+  const button = taskButton(label, { class: isOnlyWay ? 'primary wide' : 'secondary wide' }, context, signIn)
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     void runTask(button, context, signIn)

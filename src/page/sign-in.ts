@@ -1,6 +1,6 @@
 /** The ways to sign in, each up to the person who comes out of it. */
 import { call } from './api.ts'
-import { endOffer, offerInField, signWithPasskey } from './ceremony.ts'
+import { endCeremony, offerInField, signWithPasskey } from './ceremony.ts'
 import type { Failure } from './failure.ts'
 import type { Page } from './page.ts'
 import { keepPlace, type Place } from './place.ts'
@@ -25,12 +25,12 @@ export async function signInFromField(page: Page, gone: AbortSignal): Promise<Fa
   let isOver = false
   const timer = setTimeout(() => {
     isOver = true
-    endOffer()
+    endCeremony()
   }, offerMs)
-  gone.addEventListener('abort', endOffer)
+  gone.addEventListener('abort', endCeremony)
   const signed = await offerInField(begun.value.options)
   clearTimeout(timer)
-  gone.removeEventListener('abort', endOffer)
+  gone.removeEventListener('abort', endCeremony)
   if (signed === null || gone.aborted) return isOver ? 'over' : 'ended'
   return (await finish(page, begun.value.ceremony, signed)) ?? 'signed_in'
 }
@@ -43,6 +43,18 @@ export async function leaveForProvider(
   page: Page,
   { provider, fresh, place }: { provider: string; fresh: boolean; place: Place },
 ): Promise<Failure | null> {
+  if (isLeaving) return null
+  isLeaving = true
+  try {
+    return await leave(page, { provider, fresh, place })
+  } finally {
+    isLeaving = false
+  }
+}
+
+let isLeaving = false
+
+async function leave(page: Page, { provider, fresh, place }: { provider: string; fresh: boolean; place: Place }): Promise<Failure | null> {
   const answered = await call('/v1/login/idp', fresh ? { provider, fresh } : { provider })
   if (!answered.ok) return answered.failure
   const { url } = answered.value
@@ -50,7 +62,26 @@ export async function leaveForProvider(
   if (!/^https?:\/\//.test(url)) return { code: 'unexpected', check: null, waitSeconds: null }
   keepPlace(page.next ?? place, Date.now())
   location.assign(url)
+  await gone()
   return null
+}
+
+// A second press while the browser is on its way would begin another login, and the first to arrive would be refused.
+const leavingMs = 15_000
+
+/** Resolves when the page is shown again after it was left, or when leaving it did not work out. */
+function gone(): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, leavingMs)
+    window.addEventListener(
+      'pageshow',
+      () => {
+        clearTimeout(timer)
+        resolve()
+      },
+      { once: true },
+    )
+  })
 }
 
 /** Signs in with an invitation. */

@@ -21,7 +21,7 @@ export function stepUpView(page: Page, person: PersonView): View {
     }
   }
   const ways: HTMLElement[] = []
-  if (needs !== 'tap') ways.push(...freshButtons(person, context))
+  if (needs !== 'tap') ways.push(...againButtons(person, context, { fresh: true }))
   if (needs !== 'fresh_login' && person.devices.length > 0) {
     ways.push(
       taskButton(
@@ -54,16 +54,20 @@ function wordsOf(needs: PersonView['enrol']['needs']): string {
   return 'You signed in a while ago. Sign in once more, or tap a device that you enrolled before.'
 }
 
-/** The provider the person came from; all of them when they came another way. */
-function freshButtons({ provider }: PersonView, context: TaskContext): HTMLElement[] {
+/** The providers where this person can sign in again: the one they came from; all of them when they came another way. */
+export function ownProviders({ info }: Page, { provider }: PersonView): Page['info']['providers'] {
+  return info.providers.filter(({ name }) => provider === null || name === provider)
+}
+
+/** Signing in again, at each of those. `fresh`: the person has to authenticate there once more. */
+export function againButtons(person: PersonView, context: TaskContext, { fresh }: { fresh: boolean }): HTMLElement[] {
   const { page, place } = context
-  const own = page.info.providers.filter(({ name }) => provider === null || name === provider)
-  return own.map(({ name, label }, index) =>
+  return ownProviders(page, person).map(({ name, label }, index) =>
     taskButton(
       el('span', {}, 'Sign in again with ', outside(label)),
       { class: index === 0 ? 'primary wide' : 'secondary wide' },
       context,
-      () => leaveForProvider(page, { provider: name, fresh: true, place }),
+      () => leaveForProvider(page, { provider: name, fresh, place }),
     ),
   )
 }

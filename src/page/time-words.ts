@@ -1,10 +1,10 @@
-/** Times as people read them. */
+/** Times as people read them: in the order and with the clock of their own settings. */
 
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
-const dayAndClock = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' })
-const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' })
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
+const dayAndClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' })
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' })
 
-/** A day, such as `3 Nov 2026`. `at`: epoch milliseconds, here as everywhere. */
+/** A day, such as `3 Nov 2026` in Britain. `at`: epoch milliseconds, here as everywhere. */
 export function dayWords(at: number): string {
   return day.format(at)
 }

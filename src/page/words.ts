@@ -22,7 +22,7 @@ const SERVICE: Readonly<Record<ServiceCode, Words>> = {
   credential_taken: { title: 'This passkey is known already', text: 'It was enrolled before, by you or by somebody else. Make a new one on another device or in another passkey manager.' },
   possession_invalid: { title: 'The passkey did not prove itself', text: 'The new passkey has to sign once before it counts, and its signature was not accepted. Nothing was enrolled; begin again.' },
   devices_full: { title: 'You have as many devices as you may', text: 'Remove one that you no longer use, then enrol this one.' },
-  step_up_required: { title: 'Show that it is you first', text: 'To add a device, sign in again now, or tap a device that you enrolled before.' },
+  step_up_required: { title: 'Show that it is you first', text: 'To add or remove a device, sign in again now with a device that you enrolled before. Where your organisation allows it, signing in at your identity provider does as well.' },
   device_refused: { title: 'This kind of device is not accepted', text: 'Your organisation’s rules do not take it. Use another device, or ask your administrator which ones they take.' },
   login_required: { title: 'You are no longer signed in', text: 'Sign in again: you come back to where you were.' },
   provider_unknown: { title: 'That way to sign in is gone', text: 'This service no longer uses that identity provider. Choose another one.' },

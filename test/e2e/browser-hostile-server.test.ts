@@ -1,9 +1,13 @@
 /** Servers that mean no good, in front of the browser SDK in a real browser. None of them ever gets a tap or a second signature. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { createServer } from 'node:tls'
 import { type AuthenticatorOptions, startChromium, type TestBrowser, type TestPage } from '../support/chromium.ts'
 import { type SdkSite, startSdkSite } from '../support/sdk-page.ts'
 import { b64u, testKey } from '../support/test-authenticator.ts'
+import { testCa } from '../support/test-certificates.ts'
 import { startWebSocketServer, type WebSocketEnd, type WebSocketServer } from '../support/websocket.ts'
 
 const GOOD = { server_id: 'N', version: '2.15.0', proto: 1, max_payload: 1_048_576, headers: true, nonce: 'abcdefghijklmno' }
@@ -69,6 +73,21 @@ describe('a server that', { timeout: 180_000 }, () => {
       await tab.close()
     })
   }
+
+  test('shows a certificate that nobody vouches for is unreachable, and gets no tap', async () => {
+    const ca = await testCa('nobody')
+    const { cert, key } = await ca.issue({ name: 'localhost', dns: ['localhost'], ip: ['127.0.0.1'] })
+    const server = createServer({ cert, key })
+    const refused = once(server, 'tlsClientError')
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const tab = await visitor()
+    assert.deepEqual(await connect(tab, `wss://localhost:${port}`), { code: 'server_unreachable', taps: 0 })
+    await refused
+    server.close()
+    await tab.close()
+  })
 
   test('hangs up at once gets no tap', async () => {
     const server = await serve((client) => client.close())

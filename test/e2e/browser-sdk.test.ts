@@ -149,6 +149,42 @@ describe('a page', { timeout: 300_000 }, () => {
     assert.equal((await outcome).code, 'closed')
   })
 
+  test('dials for a tap only when it is the turn of that connection: servers do not wait for another one’s', async () => {
+    const person = await journey.person('pam')
+    const dialled: string[] = []
+    person.tab.page.on('websocket', (socket) => dialled.push(socket.url()))
+    await person.authenticator.setPresent(false)
+    const outcomes = [person.connect('one', { request: { tapSeconds: 8 } }), person.connect('two')]
+    await person.tab.page.waitForFunction(() => window.harness.taps === 1)
+    assert.equal(dialled.length, 1)
+    assert.equal((await outcomes[0])?.code, 'cancelled')
+    await person.authenticator.setPresent(true)
+    assert.deepEqual(await outcomes[1], CONNECTED)
+    assert.deepEqual([dialled.length, await person.taps()], [2, 2])
+  })
+
+  test('asks for no tap while nobody looks at it', async () => {
+    const person = await journey.person('quin')
+    const { page } = person.tab
+    const look = (state: string) =>
+      page.evaluate((to) => {
+        Object.defineProperty(document, 'visibilityState', { configurable: true, value: to })
+        document.dispatchEvent(new Event('visibilitychange'))
+      }, state)
+    await look('hidden')
+    const outcome = person.connect('one')
+    const given = person.connect('two')
+    await look('hidden')
+    assert.equal(await person.taps(), 0)
+    await look('visible')
+    assert.deepEqual([await outcome, await given], [CONNECTED, CONNECTED])
+    await look('hidden')
+    const stopped = person.connect('three')
+    await page.evaluate(() => window.harness.stop.abort())
+    assert.equal((await stopped).code, 'closed')
+    assert.equal(await person.taps(), 2)
+  })
+
   test('does not get in without user verification', async () => {
     const person = await journey.person('hal', { authenticator: { isUserVerified: false } })
     assert.equal((await person.connect('one')).code, 'cancelled')

@@ -218,27 +218,6 @@ test('passkeys are offered in the field where the browser can, and a tap of the 
   assertClean(tab)
 })
 
-test('a device that is removed is no longer offered by the browser', async (t) => {
-  const [kept, removed] = [deviceView({ name: 'Kept' }), deviceView({ name: 'Old' })]
-  const person = personView({ devices: [kept, removed], sessions: [sessionView({ device: { id: removed.id, name: 'Old' } })] })
-  const record = (page: Page) =>
-    page.addInitScript(`
-      window.signals = []
-      PublicKeyCredential.signalUnknownCredential = async (options) => void signals.push(options)
-      PublicKeyCredential.signalAllAcceptedCredentials = async (options) => void signals.push(options)
-    `)
-  const tab = await visit(t, browser, { state: { signedIn: true, person, connections: { kicked: 1, failed: 1 } }, before: record })
-  await tab.press('Remove Old')
-  await tab.page.getByText('A live session was tapped with it').waitFor()
-  await tab.press('Remove')
-  await tab.page.getByText('One connection could not be closed now').waitFor()
-  const signals = await tab.page.evaluate('signals')
-  assert.deepEqual(signals, [
-    { rpId: 'localhost', credentialId: removed.id },
-    { rpId: 'localhost', userId: person.userHandle, allAcceptedCredentialIds: [kept.id] },
-  ])
-})
-
 test('a session is ended from the list', async (t) => {
   const person = personView({ sessions: [sessionView({ label: 'build-07' }), sessionView({ label: '', plain: false })] })
   const tab = await visit(t, browser, { state: { signedIn: true, person } })

@@ -119,6 +119,24 @@ for (const line of NATS_LINES) {
       assert.equal(answerOf(await its.ask('credential.show', { id: credential.id })).key, key)
     })
 
+    test('takes all roles of somebody for good: no invitation that is still out brings them back', async () => {
+      const invited = {
+        class: 'person',
+        issuer: 'invitation',
+        roles: [{ name: roleOf('orders-reader'), source: 'assigned', asOf: 1 }],
+      } as const
+      await its.verifier.stores.identities.createIdentity(identityRecord('gil', { ...invited, roles: [...invited.roles] }))
+      const [out, others] = [answerOf(await its.ask('invite', person('gil'))), answerOf(await its.ask('invite', person('hal')))]
+      await its.ask('identity.roles', { handle: handleOf('nobody-at-all'), roles: [] })
+      answerOf(await its.ask('identity.roles', { handle: handleOf('gil'), roles: [roleOf('orders-writer')] }))
+      const standing = async ({ id }: { id: string }) => (await its.verifier.stores.tickets.find(id))?.record.state
+      assert.equal(await standing(out), 'issued')
+      answerOf(await its.ask('identity.roles', { handle: handleOf('gil'), roles: [] }))
+      assert.deepEqual([await standing(out), await standing(others)], ['revoked', 'issued'])
+      const codes = its.records.map(({ area, outcome, reason }) => `${area}.${outcome}.${reason}`)
+      assert.deepEqual(codes.slice(-2), ['enrolment.succeeded.ticket_revoked', 'identity.succeeded.roles_changed'])
+    })
+
     test('sets the assigned roles of a person, and leaves those of the identity provider with their age', async () => {
       const idp = { name: roleOf('orders-reader'), source: 'idp', asOf: 3 } as const
       const assigned = { name: roleOf('orders-writer'), source: 'assigned', asOf: 4 } as const

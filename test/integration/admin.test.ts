@@ -43,6 +43,12 @@ for (const line of NATS_LINES) {
         'role_unknown',
         'admin.refused.request_malformed',
       ],
+      [
+        'a person and roles of machines alone',
+        { class: 'person', roles: ['machines-only'] },
+        'role_wrong_class',
+        'admin.refused.request_malformed',
+      ],
       ['a person and no roles', { class: 'person', roles: [] }, 'request_malformed', 'admin.refused.request_malformed'],
     ] as const) {
       test(`refuses to invite with ${what}`, async () => {
@@ -140,7 +146,7 @@ for (const line of NATS_LINES) {
       const status = answerOf(await its.ask('status', {}))
       assert.deepEqual(
         [status.version, status.ready, status.policyHash, status.roles],
-        ['0.1.0', true, 'policy-hash', ['orders-reader', 'orders-writer']],
+        ['0.1.0', true, 'policy-hash', ['machines-only', 'orders-reader', 'orders-writer']],
       )
       assert.ok(status.credentials.active > 0)
     })

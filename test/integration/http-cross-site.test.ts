@@ -106,7 +106,7 @@ describe('a body', () => {
     const nkey = 'UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4'
     const terminal = { nkey, flow: 'loopback', host: 'build-7', port: 41_234 }
     const wrong: [string, unknown][] = [
-      ...[0, 65_536, 1.5, '80', null].map((port): [string, unknown] => ['/v1/session/begin', { ...terminal, port }]),
+      ...[0, 1, 80, 1_023, 65_536, 1.5, '4711', null].map((port): [string, unknown] => ['/v1/session/begin', { ...terminal, port }]),
       ...['', 'x'.repeat(65), 'a\nb', 'a\u202eb'].map((host): [string, unknown] => ['/v1/session/begin', { ...terminal, host }]),
       ...['', nkey.slice(1), nkey.toLowerCase(), `S${nkey.slice(1)}`].map((key): [string, unknown] => [
         '/v1/session/end/begin',

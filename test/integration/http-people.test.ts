@@ -1,6 +1,7 @@
 /** A person's way over HTTP: in, a device, out again; and what is left of it in logs. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { credentialKey } from '../../src/core/identifiers.ts'
 import { StoreUnavailable } from '../../src/core/ports.ts'
 import { asked, endorse, enrol, signIn, tapIn } from '../support/page-steps.ts'
 import { softwarePasskey } from '../support/passkey.ts'
@@ -140,6 +141,28 @@ describe('a device', () => {
     const removed = await page.post('/v1/devices/remove', { id: passkey.id })
     assert.deepEqual([removed.status, removed.body.person.devices, removed.body.connections], [200, [], { kicked: 1, failed: 0 }])
     assert.equal(verdictOf(await tapIn(page, passkey)), '403 passkey_refused')
+  })
+
+  test('that its owner signed in with ends their login when it is removed, and the answer still says what was done', async () => {
+    putPerson(service.world)
+    const { passkey, credential } = putDevice(service.world, 'alice', { passkey: newPasskey() })
+    await tapIn(page, passkey)
+    const stolen = page.cookies.get(LOGIN)
+    const removed = await page.post('/v1/devices/remove', { id: passkey.id })
+    assert.deepEqual([removed.status, removed.body], [200, { person: null, connections: { kicked: 1, failed: 0 } }])
+    assert.equal(service.world.credentials.get(credentialKey(credential.id))?.state, 'revoked')
+    assert.equal(page.cookies.size, 0)
+    assert.equal(verdictOf(await page.post('/v1/me', {}, { cookie: `${LOGIN}=${stolen}` })), '401 login_required')
+  })
+
+  test('that was only tapped in the login ends no login when it is removed', async () => {
+    putPerson(service.world)
+    const { passkey, credential } = putDevice(service.world, 'alice', { passkey: newPasskey() })
+    const tapped = { credential: credentialKey(credential.id), at: service.world.clock.now }
+    page.cookies.set(LOGIN, putLogin(service.world, 'alice', { tapped }).cookie)
+    const removed = await page.post('/v1/devices/remove', { id: passkey.id })
+    assert.deepEqual([removed.status, removed.body.person.handle, removed.body.person.devices], [200, 'alice', []])
+    assert.equal((await page.post('/v1/me')).status, 200)
   })
 
   test('of an invited person spends the ticket, and is their way in from then on', async () => {

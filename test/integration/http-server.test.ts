@@ -119,6 +119,21 @@ describe('a request', () => {
     )
     assert.equal(await lastRefusal(), 'request_malformed/host')
   })
+  test('that names two hosts is refused: whoever stands before this server may have read the other one', async () => {
+    const { host } = new URL(service.origin)
+    const asked = (target: string, ...hosts: string[]) =>
+      bytes([`POST ${target} HTTP/1.1`, ...hosts.map((it) => `Host: ${it}`), 'content-length: 0', 'connection: close', '', ''].join('\r\n'))
+    assert.match(await asked(begin, host), /^HTTP\/1\.1 4(?!21)/)
+    for (const answer of [
+      await asked(begin, host, 'evil.example'),
+      await asked(begin, 'evil.example', host),
+      await asked(begin, host, host),
+      await asked(`http://evil.example${begin}`, host),
+      await asked(`http://${host}${begin}`, 'evil.example'),
+    ]) {
+      assert.match(answer, /^HTTP\/1\.1 421 .*"check":"host"/s)
+    }
+  })
   test('from another web origin is refused, and none is invited', async () => {
     for (const origin of ['https://evil.example', 'null', `${service.origin}/`, service.origin.toUpperCase()]) {
       const answer = await raw({ headers: { origin } })

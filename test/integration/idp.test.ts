@@ -78,8 +78,19 @@ describe('a login at a real OpenID provider', () => {
       code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
       code_challenge_method: 'S256',
       acr_values: 'phr mfa',
+      max_age: '2592000',
     })
     assert.ok(!url.href.includes(SECRETS.codeVerifier))
+  })
+
+  test('says of every login when the person authenticated: who has just done so needs no second visit', async () => {
+    const { idp } = setUp()
+    const jar: CookieJar = new Map()
+    const before = Date.now() - 1_000
+    const first = value(await idp.finish('corp', SECRETS, await visit(idp, { jar }), { fresh: false }))
+    assert.ok((first.authenticatedAt ?? 0) >= before - (before % 1_000))
+    const second = value(await idp.finish('corp', SECRETS, await visit(idp, { jar }), { fresh: false }))
+    assert.equal(second.authenticatedAt, first.authenticatedAt)
   })
 
   test('asks a fresh login for a new authentication, and says when it was', async () => {

@@ -218,9 +218,9 @@ describe('login', () => {
   test('puts nothing in force for who sent the link to somebody else', async () => {
     const person = await invited(product, 'phished', ['reader', 'writer'])
     const key = createSessionKey()
-    const asked = await requestSession({ url: product.enrolmentOrigin, key, host: 'it-support', port: 1 })
+    const asked = await requestSession({ url: product.enrolmentOrigin, key, host: 'it-support', port: 41_234 })
     const callback = await person.endorse((await person.show({ url: asked.url })).request)
-    assert.equal(new URL(callback ?? '').host, '127.0.0.1:1')
+    assert.equal(new URL(callback ?? '').host, '127.0.0.1:41234')
     assert.deepEqual(await asked.poll(), { state: 'waiting' })
     await assert.rejects(asked.complete('A'.repeat(43)), { code: 'session_refused', refusal: 'request_gone' })
     await assert.rejects(connectWith(key.seed()), { code: 'AUTHORIZATION_VIOLATION' })

@@ -15,7 +15,8 @@ import { userClaims } from '../../src/core/user-claims.ts'
 import { type CalloutResponder, startCalloutResponder } from '../support/callout-responder.ts'
 import { type Deployment, startDeployment } from '../support/deployment.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
-import { accountName, grantSubject, handleOf } from '../support/policy-subject.ts'
+import { accountName, grantSubject } from '../support/policy-subject.ts'
+import { handleOf } from '../support/records.ts'
 
 const options = { targetAccounts: [accountName('APP')], reservedAccounts: [] }
 

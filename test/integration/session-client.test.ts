@@ -97,6 +97,23 @@ describe('a verifier that lies', () => {
     })
   }
 
+  test('that goes by another address than the one that was dialled is not taken for one that does not answer', async () => {
+    const elsewhere = createServer((request, response) => {
+      request
+        .resume()
+        .on('end', () => response.writeHead(421, { 'content-type': 'application/json' }).end('{"error":{"code":"request_malformed"}}'))
+    }).listen(0, '127.0.0.1')
+    await once(elsewhere, 'listening')
+    const address = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`
+    try {
+      const asking = requestSession({ url: address, key, host: 'laptop', port: 4711 })
+      await assert.rejects(asking, { code: 'session_refused' })
+    } finally {
+      elsewhere.closeAllConnections()
+      elsewhere.close()
+    }
+  })
+
   test('is not believed with a state that there is not, an answer that is no JSON, or one that has no end', async () => {
     answers['/v1/session/begin'] = begun()
     const open = await ask()

@@ -13,6 +13,7 @@ import { createKicker } from '../../src/nats/kicker.ts'
 import { createSystem } from '../../src/nats/system.ts'
 import { type Deployment, startDeployment } from './deployment.ts'
 import { linkTo, openVerifier, type TestVerifier } from './links.ts'
+import { NO_REQUIREMENTS } from './policy-subject.ts'
 import { roleOf } from './records.ts'
 
 export interface AdminDeployment {
@@ -63,7 +64,7 @@ export async function startAdminDeployment(
           records.push(event)
         },
       },
-      policy: () => policyOf('orders-writer', 'orders-reader'),
+      policy: () => policyOf('orders-writer', 'orders-reader', 'machines-only'),
       enrolmentUrl: 'http://localhost:9465',
       pageOrigin,
       version: '0.1.0',
@@ -122,17 +123,7 @@ function policyOf(...names: string[]): Policy {
       loginByCode: false,
       privileged: false,
       limits: { connections: null },
-      require: {
-        class: null,
-        userVerification: false,
-        deviceBound: false,
-        aaguids: null,
-        attestation: null,
-        approval: false,
-        clientTypes: null,
-        sourceCidrs: null,
-        timeWindows: null,
-      },
+      require: { ...NO_REQUIREMENTS, class: name === 'machines-only' ? 'machine' : NO_REQUIREMENTS.class },
     }),
   )
   return { roles: new Map(roles.map((role) => [role.name, role])), personEnrolment: DEFAULT_PERSON_ENROLMENT, hash: 'policy-hash' }

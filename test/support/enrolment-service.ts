@@ -10,6 +10,7 @@ import { sha256 } from '../../src/core/sha256.ts'
 import { createHttpServer, DEFAULT_RATE_LIMITS, type HttpServerOptions } from '../../src/http/server.ts'
 import { freePort } from './free-port.ts'
 import { memoryIdentities, memoryLifecycle, memoryRecords } from './memory-stores.ts'
+import { testRules } from './rules.ts'
 import { type AssertionInput, b64u, FLAGS, testAssertion, testKey } from './test-authenticator.ts'
 import { type RegistrationInput, testRegistration } from './test-registration.ts'
 
@@ -81,19 +82,7 @@ function printable(_: string, value: unknown): unknown {
 }
 
 export function machineRules(): EnrolmentWorld['rules'] {
-  return {
-    urls: [],
-    person: null,
-    machine: { rpId: MACHINE_RP_ID },
-    serverIds: null,
-    algorithms: [-7, -8, -257],
-    rolesMaxAgeSeconds: 86_400,
-    leewaySeconds: 5,
-    behindProxy: false,
-    tlsTerminatedUpstream: false,
-    dangerouslyAllowPlaintextUrls: false,
-    dangerouslyAllowPlainSessionsWithoutTls: false,
-  }
+  return testRules({ machine: { rpId: MACHINE_RP_ID } })
 }
 
 async function send(url: string, body: string | Uint8Array, headers: Record<string, string>): Promise<Answer> {

@@ -6,6 +6,7 @@ import { encodePublicNkey } from '../../src/core/nkey.ts'
 import type { XkeyPort } from '../../src/core/ports.ts'
 import type { Rules } from '../../src/core/rules.ts'
 import { requestClaims, type TestNkey, testNkey } from './authorization-request.ts'
+import { testRules } from './rules.ts'
 
 type Members = Record<string, unknown>
 
@@ -27,19 +28,7 @@ export const serverXkey = encodePublicNkey('X', randomBytes(32))
 export const now = new Date('2026-11-22T10:00:00Z')
 export const seconds = now.getTime() / 1000
 
-const rules: Rules = {
-  urls: [],
-  person: null,
-  machine: { rpId: 'machines.example.org' },
-  serverIds: null,
-  algorithms: [-7],
-  rolesMaxAgeSeconds: 86_400,
-  leewaySeconds: 5,
-  behindProxy: false,
-  tlsTerminatedUpstream: false,
-  dangerouslyAllowPlaintextUrls: false,
-  dangerouslyAllowPlainSessionsWithoutTls: false,
-}
+const rules = testRules({ algorithms: [-7] })
 
 /** The claims of a good request about a client at 192.0.2.7, changed. */
 export function bodyOf({ body, nats, server: serverInfo, client, connect }: Changes = {}): Members {

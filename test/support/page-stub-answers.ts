@@ -108,9 +108,11 @@ function deviceRoutes(state: StubState, ceremonies: Ceremonies): Routes {
       return ok({ person: state.person })
     },
     '/v1/devices/remove': ({ id }) => {
+      const loginEnds = state.person.how === 'passkey' && state.person.devices.some((device) => device.id === id && device.current)
       state.person.devices = state.person.devices.filter((device) => device.id !== id)
       state.person.sessions = state.person.sessions.filter(({ device }) => device?.id !== id)
-      return ok({ person: state.person, connections: state.connections })
+      if (loginEnds) state.signedIn = false
+      return ok({ person: loginEnds ? null : state.person, connections: state.connections })
     },
   }
 }

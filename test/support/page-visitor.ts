@@ -16,6 +16,10 @@ export interface Said {
 
 export interface Visitor {
   passkey: Passkey
+  /** Its cookie, as whoever steals it has it. */
+  cookie(): string
+  /** A navigation, such as back from an identity provider: its status. */
+  open(url: URL): Promise<number>
   post(path: string, body?: unknown): Promise<Said>
   /** What the page shows for the address that a terminal printed, or for the code. */
   show(which: { url: string } | { code: string }): Promise<SessionRequestView>
@@ -23,14 +27,17 @@ export interface Visitor {
   endorse(request: string): Promise<string | null>
 }
 
-/** Somebody at the page of `origin`, signed in by nothing yet. */
-export function visitor(origin: string): Visitor {
+/** Somebody at the page of `origin`, signed in by nothing yet, or by somebody else's cookie. */
+export function visitor(origin: string, stolen = ''): Visitor {
   const passkey = softwarePasskey({ origin })
-  let cookie = ''
+  let cookie = stolen
+  const keep = (response: Response) => {
+    for (const line of response.headers.getSetCookie()) cookie = line.split(';')[0] ?? ''
+  }
   async function post(path: string, body: unknown = {}): Promise<Said> {
     const headers = { 'content-type': 'application/json', origin, 'sec-fetch-site': 'same-origin', ...(cookie === '' ? {} : { cookie }) }
     const response = await fetch(`${origin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-    for (const line of response.headers.getSetCookie()) cookie = line.split(';')[0] ?? ''
+    keep(response)
     return { status: response.status, body: await response.json() }
   }
   const accepted = async (path: string, body: unknown) => {
@@ -40,6 +47,12 @@ export function visitor(origin: string): Visitor {
   }
   return {
     passkey,
+    cookie: () => cookie,
+    async open(url) {
+      const response = await fetch(url, { headers: { cookie }, redirect: 'manual' })
+      keep(response)
+      return response.status
+    },
     post,
     async show(which) {
       const body = 'code' in which ? which : { request: new URL(which.url).hash.replace('#session=', '') }
@@ -52,8 +65,8 @@ export function visitor(origin: string): Visitor {
   }
 }
 
-/** An invited person who has enrolled a passkey and is signed in. */
-export async function invited(product: Product, handle: string, roles: string[]): Promise<Visitor> {
+/** The ticket of an invitation. */
+export async function personTicket(product: Product, handle: string, roles: string[]): Promise<string> {
   const ticket = ticketText(randomBytes(32))
   const now = Date.now()
   const record: TicketRecord = {
@@ -70,16 +83,25 @@ export async function invited(product: Product, handle: string, roles: string[])
     usedAt: null,
   }
   await product.auth.jetstream().publish(`$KV.webauthn_tickets.${record.id}`, JSON.stringify(record))
+  return ticket
+}
+
+/** Enrols a passkey for whoever is signed in: what the first step that failed said, or the last one. */
+export async function enrolPasskey(person: Visitor, { passkey = person.passkey, name = 'laptop' } = {}): Promise<Said> {
+  const begun = await person.post('/v1/devices/begin')
+  if (begun.status !== 200) return begun
+  const { ceremony, options } = begun.body
+  const registered = await person.post('/v1/devices/register', { ceremony, name, response: passkey.create(options) })
+  if (registered.status !== 200) return registered
+  return person.post('/v1/devices/activate', { ceremony: registered.body.ceremony, response: passkey.get(registered.body.options) })
+}
+
+/** An invited person who has enrolled a passkey and is signed in. */
+export async function invited(product: Product, handle: string, roles: string[]): Promise<Visitor> {
   const person = visitor(product.enrolmentOrigin)
-  const accepted = async (path: string, body: unknown = {}) => {
-    const said = await person.post(path, body)
-    assert.equal(said.status, 200, `${path} ${JSON.stringify(said.body)}`)
-    return said.body
-  }
-  await accepted('/v1/login/ticket', { ticket })
-  const begun = await accepted('/v1/devices/begin')
-  const response = person.passkey.create(begun.options)
-  const registered = await accepted('/v1/devices/register', { ceremony: begun.ceremony, name: 'laptop', response })
-  await accepted('/v1/devices/activate', { ceremony: registered.ceremony, response: person.passkey.get(registered.options) })
+  const said = await person.post('/v1/login/ticket', { ticket: await personTicket(product, handle, roles) })
+  assert.equal(said.status, 200, JSON.stringify(said.body))
+  const enrolled = await enrolPasskey(person)
+  assert.equal(enrolled.status, 200, JSON.stringify(enrolled.body))
   return person
 }

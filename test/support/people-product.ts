@@ -12,6 +12,8 @@ export interface PeopleProduct {
   otherIdp: TestOidcProvider | null
   site: SdkSite
   browser: TestBrowser
+  /** Changes a stored record behind the verifier's back, as time or a mistake would. */
+  rewrite(bucket: string, key: string, change: (record: Record<string, unknown>) => object): Promise<void>
   stop(): Promise<void>
 }
 
@@ -25,7 +27,7 @@ export interface PeopleOptions {
 }
 
 /** `groups` of the provider → roles, as tests have them. */
-const ROLES = '{ staff: [chat, shell], "orders-team": [chat], brief: [brief], keys: [keys] }'
+const ROLES = '{ staff: [chat, shell], "orders-team": [chat], brief: [brief], keys: [keys], vault: [vault] }'
 
 export async function startPeopleProduct(options: PeopleOptions): Promise<PeopleProduct> {
   const providers: TestOidcProvider[] = []
@@ -60,6 +62,14 @@ export async function startPeopleProduct(options: PeopleOptions): Promise<People
     otherIdp,
     site,
     browser,
+    async rewrite(bucket, key, change) {
+      const asked = JSON.stringify({ last_by_subj: `$KV.${bucket}.${key}` })
+      const answer = await product.auth.request(`$JS.API.STREAM.MSG.GET.KV_${bucket}`, asked)
+      const { message } = answer.json<{ message?: { data: string } }>()
+      if (message === undefined) throw new Error(`rewriting ${bucket}: no such record`)
+      const record = JSON.parse(Buffer.from(message.data, 'base64').toString()) as Record<string, unknown>
+      await product.auth.jetstream().publish(`$KV.${bucket}.${key}`, JSON.stringify(change(record)))
+    },
     async stop() {
       await browser.close()
       await product.stop()

@@ -23,6 +23,8 @@ export interface Ask {
   path: string
   body?: unknown
   headers?: Record<string, string | string[]>
+  /** Address that the request comes from; 127.0.0.1 where not given. */
+  from?: string
 }
 
 /** A source that asks this often in a test is not what the test is about. */
@@ -88,9 +90,8 @@ export async function startPeopleService({ world: worldChange = {}, ...overrides
 
 export type PeopleService = Awaited<ReturnType<typeof startPeopleService>>
 
-/** A browser with our page: sends Origin, and the cookies it was given. */
-export function browser({ ask, origin }: PeopleService) {
-  const cookies = new Map<string, string>()
+/** A browser with our page: sends Origin, and the cookies it was given. `cookies`: those of another one, to share them. */
+export function browser({ ask, origin }: Pick<PeopleService, 'ask' | 'origin'>, cookies = new Map<string, string>()) {
   async function request(sent: Ask): Promise<PageAnswer> {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const answer = await ask({ ...sent, headers: { ...(cookie === '' ? {} : { cookie }), ...sent.headers } })
@@ -117,10 +118,12 @@ function keep(line: string, cookies: Map<string, string>): void {
   else cookies.set(name, pair.slice(from + 1))
 }
 
-async function send(port: number, { method = 'POST', path, body, headers = {} }: Ask): Promise<PageAnswer> {
+/** The request to 127.0.0.1, byte for byte. */
+export async function send(port: number, { method = 'POST', path, body, headers = {}, from }: Ask): Promise<PageAnswer> {
   const bytes = body === undefined ? null : typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
   const sent = httpRequest({
     host: '127.0.0.1',
+    ...(from === undefined ? {} : { localAddress: from }),
     port,
     path,
     method,

@@ -39,24 +39,14 @@ import {
   memoryRecords,
 } from './memory-stores.ts'
 import { type Passkey, softwarePasskey } from './passkey.ts'
+import { NO_REQUIREMENTS } from './policy-subject.ts'
 import { credentialRecord, handleOf, identityRecord, roleOf } from './records.ts'
+import { testRules } from './rules.ts'
 import { b64u } from './test-authenticator.ts'
 
 export const RP_ID = 'nats.example.com'
 export const ORIGIN = 'https://nats.example.com'
 const START = Date.parse('2026-01-05T12:00:00Z')
-
-export const NO_REQUIREMENTS: Requirements = {
-  class: null,
-  userVerification: false,
-  deviceBound: false,
-  aaguids: null,
-  attestation: null,
-  approval: false,
-  clientTypes: null,
-  sourceCidrs: null,
-  timeWindows: null,
-}
 
 /** A role of people in account APP that publishes under its own name, with `change`. */
 export function personRole(name: string, change: Partial<Omit<Role, 'require'>> & { require?: Partial<Requirements> } = {}): Role {
@@ -98,20 +88,8 @@ const DEFAULT_ROLES = [
 ]
 
 export function personRules(change: Partial<Rules> = {}): Rules {
-  return {
-    urls: [],
-    person: { rpId: RP_ID, origins: [ORIGIN], requireUserVerification: true },
-    machine: { rpId: 'machines.nats.example.com' },
-    serverIds: null,
-    algorithms: [-7, -8, -257],
-    rolesMaxAgeSeconds: 86_400,
-    leewaySeconds: 5,
-    behindProxy: false,
-    tlsTerminatedUpstream: false,
-    dangerouslyAllowPlaintextUrls: false,
-    dangerouslyAllowPlainSessionsWithoutTls: false,
-    ...change,
-  }
+  const person = { rpId: RP_ID, origins: [ORIGIN], requireUserVerification: true }
+  return testRules({ person, machine: { rpId: 'machines.nats.example.com' }, ...change })
 }
 
 /** Groups `readers`, `writers` and `admins` give the role without the s; handle from preferred_username; claim `team`. */
@@ -233,7 +211,8 @@ function memorySessions(now: () => number): MemorySessions {
   }
 }
 
-export type Evicted = Parameters<EvictionPort['evict']>[0]
+/** What was asked to be closed, and whose it was. */
+export type Evicted = Parameters<EvictionPort['evict']>[0] & { handle: Handle }
 
 /** A world with the members that tests look into. */
 export interface TestPeopleWorld extends PeopleWorld {
@@ -268,6 +247,7 @@ export function peopleWorld(change: { policy?: Policy; rules?: Partial<Rules>; o
     evicted,
     models,
     rules: personRules(change.rules),
+    name: 'verifier-1',
     origin: change.origin ?? ORIGIN,
     urls: ['tls://nats.example.com:4222', 'wss://nats.example.com:443'],
     policy: () => policy,
@@ -284,8 +264,8 @@ export function peopleWorld(change: { policy?: Policy; rules?: Partial<Rules>; o
     sessions: memorySessions(() => clock.now),
     lifecycle: memoryLifecycle(),
     evictions: {
-      async evict(owner) {
-        evicted.push(owner)
+      async evict(ended, handle) {
+        evicted.push({ ...ended, handle })
         return { kicked: 1, failed: 0 }
       },
     },

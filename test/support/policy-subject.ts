@@ -1,15 +1,9 @@
 /** Identities and circumstances for tests of the policy. */
-import {
-  type AccountName,
-  credentialKey,
-  type Handle,
-  parseAccountName,
-  parseCredentialId,
-  parseHandle,
-  parseRoleName,
-} from '../../src/core/identifiers.ts'
-import type { CredentialClass, CredentialRecord, HeldRole, IdentityRecord } from '../../src/core/records.ts'
+import { type AccountName, credentialKey, parseAccountName, parseCredentialId } from '../../src/core/identifiers.ts'
+import type { Requirements } from '../../src/core/policy.ts'
+import type { CredentialClass, CredentialRecord, HeldRole } from '../../src/core/records.ts'
 import type { GrantSubject } from '../../src/core/resolve.ts'
+import { credentialRecord, handleOf, identityRecord, roleOf } from './records.ts'
 
 function real<T>(value: T | null): T {
   if (value === null) throw new Error('making a test value')
@@ -20,15 +14,11 @@ export function accountName(text: string): AccountName {
   return real(parseAccountName(text))
 }
 
-export function handleOf(text: string): Handle {
-  return real(parseHandle(text))
-}
-
 /** 12:00 UTC on a Wednesday. */
 export const testNow = new Date('2026-03-04T12:00:00Z')
 
 export function heldRole(name: string, held: Partial<Omit<HeldRole, 'name'>> = {}): HeldRole {
-  return { name: real(parseRoleName(name)), source: 'assigned', asOf: 0, ...held }
+  return { name: roleOf(name), source: 'assigned', asOf: 0, ...held }
 }
 
 export interface SubjectSpec {
@@ -44,44 +34,19 @@ export interface SubjectSpec {
 export function grantSubject(spec: SubjectSpec): GrantSubject & { deviceToken: string } {
   const handle = handleOf(spec.handle ?? 'alice')
   const kind = spec.class ?? 'machine'
-  const identity: IdentityRecord = {
-    v: 1,
-    handle,
+  const identity = identityRecord(handle, {
     class: kind,
-    issuer: kind,
-    subject: handle,
-    displayName: handle,
     roles: spec.roles.map((role) => (typeof role === 'string' ? heldRole(role) : role)),
     claims: spec.claims ?? {},
-    userHandle: 'AA',
-    devices: [],
-    state: 'active',
-    createdAt: 0,
-  }
-  const credential: CredentialRecord = {
-    v: 1,
+  })
+  const credential = credentialRecord({
     id: real(parseCredentialId('AAECAwQFBgcICQoLDA0ODw')),
-    publicKey: 'pQ',
-    signCount: 0,
-    signCountAt: 0,
     backupEligible: false,
-    backupState: false,
-    transports: [],
-    aaguid: '00000000-0000-0000-0000-000000000000',
     attestation: { format: 'none', trust: 'none' },
-    rpId: 'example.com',
     class: kind,
     handle,
-    userHandle: 'AA',
-    name: 'test',
-    state: 'active',
-    createdAt: 0,
-    expiresAt: null,
-    endedAt: null,
-    enrolledBy: 'test',
-    approvedBy: null,
     ...spec.credential,
-  }
+  })
   return {
     identity,
     credential,
@@ -94,4 +59,17 @@ export function grantSubject(spec: SubjectSpec): GrantSubject & { deviceToken: s
     ...spec.connection,
     deviceToken: credentialKey(credential.id),
   }
+}
+
+/** What a role demands that demands nothing. */
+export const NO_REQUIREMENTS: Requirements = {
+  class: null,
+  userVerification: false,
+  deviceBound: false,
+  aaguids: null,
+  attestation: null,
+  approval: false,
+  clientTypes: null,
+  sourceCidrs: null,
+  timeWindows: null,
 }

@@ -7,6 +7,7 @@ import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord } from
 import { DEFAULT_ALGORITHMS, type Rules } from '../../src/core/rules.ts'
 import { sha256 } from '../../src/core/sha256.ts'
 import { type RequestInput, requestToken, type TestNkey, testNkey } from './authorization-request.ts'
+import { testRules } from './rules.ts'
 import { type AssertionInput, b64u, FLAGS, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
 
 const PERSON_RP = { rpId: 'nats.example.com', origin: 'https://nats.example.com' }
@@ -75,20 +76,13 @@ export interface Scenario {
 }
 
 export function rules(change: Partial<Rules> = {}): Rules {
-  return {
+  return testRules({
     urls: [{ url: URL_USED, cluster: null, serverName: null }] as unknown as Rules['urls'],
     person: { rpId: PERSON_RP.rpId, origins: [PERSON_RP.origin], requireUserVerification: true },
     machine: { rpId: MACHINE_RP_ID },
-    serverIds: null,
     algorithms: DEFAULT_ALGORITHMS,
-    rolesMaxAgeSeconds: 24 * 3600,
-    leewaySeconds: 5,
-    behindProxy: false,
-    tlsTerminatedUpstream: false,
-    dangerouslyAllowPlaintextUrls: false,
-    dangerouslyAllowPlainSessionsWithoutTls: false,
     ...change,
-  }
+  })
 }
 
 /** A machine `orders` with role orders-writer, or a person `ada` with the same role. */

@@ -34,7 +34,7 @@ export async function startSdkSite(): Promise<SdkSite> {
   const server = createServer((request, response) => {
     const isScript = request.url === '/main.js'
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
-    response.setHeader('content-security-policy', "default-src 'none'; script-src 'self'; connect-src ws://localhost:*")
+    response.setHeader('content-security-policy', "default-src 'none'; script-src 'self'; connect-src ws://localhost:* wss://localhost:*")
     response.end(isScript ? script : HTML)
   })
   server.listen(0, '127.0.0.1')

@@ -10,6 +10,7 @@ export function terminalKey(origin: string) {
   const nkey = pair.getPublicKey()
   return {
     nkey,
+    pair,
     /** The nkey's signature over a `session` ceremony, unpadded base64url. */
     sign(issued: string, act: 'plain' | 'revoke'): string {
       const about = { purpose: 'session', issued: Buffer.from(issued, 'base64url'), origin, subject: sessionSubject(nkey, act) } as const

@@ -5,6 +5,7 @@ import type { SignedIn } from '../../src/core/people.ts'
 import { ceremonyChallenge, possessionMessage, sessionSubject } from '../../src/core/protocol.ts'
 import type { LoginRecord } from '../../src/core/records.ts'
 import type { Judged } from '../../src/core/refusal.ts'
+import { requestIdOfName } from '../../src/core/session-request.ts'
 import {
   beginSessionRequest,
   completeSessionRequest,
@@ -110,7 +111,8 @@ export function alice(change: Parameters<typeof peopleWorld>[0] = {}, roles = ['
   return someone(peopleWorld(change), 'alice', roles)
 }
 
-export const stateOf = (world: TestPeopleWorld, { request }: { request: string }) => world.sessionRequests.get(request)?.state
+export const stateOf = (world: TestPeopleWorld, { request }: { request: string }) =>
+  world.sessionRequests.get(requestIdOfName(request))?.state
 export const sessionOf = (world: TestPeopleWorld, nkey: string) => world.sessions.records.get(nkey)
 export const show = ({ world, signedIn }: Someone, which: { request: string } | { code: string }) =>
   showSessionRequest(which, signedIn, world.occasion(), world)

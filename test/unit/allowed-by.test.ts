@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { allowedByLogin } from '../../src/core/allowed-by.ts'
-import { endOwnSession, removeDevice, renameDevice } from '../../src/core/device-steps.ts'
+import { removeDevice, renameDevice } from '../../src/core/device-steps.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
 import { endLogin, signedIn } from '../../src/core/login-steps.ts'
 import type { SignedIn } from '../../src/core/people.ts'
 import type { CredentialRecord, LoginRecord } from '../../src/core/records.ts'
+import { endOwnSession } from '../../src/core/session-end-steps.ts'
 import { peopleWorld, putDevice, putLogin, putPerson, putTicket, type TestPeopleWorld } from '../support/people-world.ts'
 import { handleOf, sessionRecord } from '../support/records.ts'
 

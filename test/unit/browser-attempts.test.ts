@@ -121,6 +121,34 @@ describe('a tap after the session', () => {
     assert.equal(next(attempts), 'tap')
     attempts.tapped(YES, 'another key')
     assert.deepEqual(attempts.next(), { kind: 'resume', key: 'another key' })
+  })
+
+  test('costs one refused resume, not three, where no session was ever good for anything: a role that allows none', () => {
+    const attempts = over()
+    for (let tap = 0; tap < 3; tap++) {
+      attempts.granted()
+      attempts.tapped(YES, 'another key')
+      assert.equal(next(attempts), 'resume')
+      attempts.resumed(NO)
+      assert.equal(next(attempts), 'session_over')
+      assert.ok(attempts.isPauseless())
+    }
+    // It was a bad day, not the role: from here on a session has all its chances.
+    attempts.granted()
+    attempts.tapped(YES, 'a good key')
+    attempts.resumed(SILENCE)
+    attempts.resumed(YES)
+    attempts.resumed(NO)
+    attempts.resumed(NO)
+    assert.equal(next(attempts), 'resume')
+  })
+
+  test('leaves the next session all its chances when the one before had worked', () => {
+    const attempts = connected()
+    attempts.resumed(YES)
+    for (let i = 0; i < 3; i++) attempts.resumed(NO)
+    attempts.granted()
+    attempts.tapped(YES, 'another key')
     attempts.resumed(NO)
     assert.equal(next(attempts), 'resume')
   })

@@ -1,7 +1,7 @@
 /** Who may enrol a device and how many: a fresh login, a tap, a place that is free. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { registrationsPerLoginMax } from '../../src/core/device-enrolment.ts'
+import { registrationsPerPersonMax } from '../../src/core/device-enrolment.ts'
 import { activateDevice, beginDevice, registerDevice } from '../../src/core/device-steps.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
 import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
@@ -86,11 +86,14 @@ describe('who may enrol', () => {
     putPerson(made)
     assert.equal(await beginsWith(made, {}), 'enrolment.person_enrolment_unavailable')
   })
-  test('nobody more often than a login may', async () => {
+  test('nobody more often than a person may in an hour, however often they sign in', async () => {
     const made = world()
     const who = await signIn(made, 'alice')
-    for (let n = 0; n < registrationsPerLoginMax; n++) assert.equal(refusalOf(await beginDevice(who, made.occasion(), made)), 'accepted')
-    assert.equal(refusalOf(await beginDevice(who, made.occasion(), made)), 'enrolment.rate_limited/login')
+    for (let n = 0; n < registrationsPerPersonMax; n++) assert.equal(refusalOf(await beginDevice(who, made.occasion(), made)), 'accepted')
+    assert.equal(refusalOf(await beginDevice(who, made.occasion(), made)), 'enrolment.rate_limited/person')
+    assert.equal(await beginsWith(made, {}), 'enrolment.rate_limited/person')
+    putPerson(made, 'bob')
+    assert.equal(refusalOf(await beginDevice(await signIn(made, 'bob'), made.occasion(), made)), 'accepted')
   })
 })
 

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { activateDevice, beginDevice, registerDevice } from '../../src/core/device-steps.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
 import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
-import { AuditUnavailable } from '../../src/core/ports.ts'
+import { AuditUnavailable, StoreUnavailable } from '../../src/core/ports.ts'
 import { enrol, register, signedInAs, signIn } from '../support/device-enrolment.ts'
 import { softwarePasskey } from '../support/passkey.ts'
 import {
@@ -139,14 +139,27 @@ describe('enrolling a device', () => {
     assert.equal(devicesOfAlice(made).length, 2)
   })
 
-  test('ends with nothing in force when its record cannot be kept', async () => {
-    const made = world()
+  test('ends with nothing in force when its record cannot be kept, and its place is free', async () => {
+    const made = world({ devicesMax: 1 })
     made.lifecycle.failing = ({ reason }) => reason === 'enrolled'
     await assert.rejects(enrol(made, await signIn(made, 'alice')), AuditUnavailable)
     const [stored] = [...made.credentials.all().values()]
     assert.equal(stored?.record.state, 'pending')
-    // Its place is free again once it can no longer be activated.
     made.lifecycle.failing = () => false
+    assert.equal(refusalOf(await enrol(made, await signIn(made, 'alice'))), 'accepted')
+    assert.equal(devicesOfAlice(made).length, 1)
+  })
+
+  test('frees the place of a device that never came into force once it can no longer', async () => {
+    const made = world({ devicesMax: 1 })
+    const { replace } = made.credentials
+    made.credentials.replace = async () => {
+      throw new StoreUnavailable('writing a credential')
+    }
+    await assert.rejects(enrol(made, await signIn(made, 'alice')), StoreUnavailable)
+    made.credentials.replace = replace
+    // It may have been written all the same.
+    assert.equal(refusalOf(await enrol(made, await signIn(made, 'alice'))), 'enrolment.devices_full')
     made.clock.now += 11 * MINUTE
     assert.equal(refusalOf(await enrol(made, await signIn(made, 'alice'))), 'accepted')
     assert.equal(devicesOfAlice(made).length, 1)
@@ -244,6 +257,16 @@ describe('an invitation', () => {
     const late = await signedInAs(made, login())
     assert.equal(refusalOf(await beginDevice(late, made.occasion(), made)), 'enrolment.ticket_used')
   })
+  test('that was spent without a record is good again', async () => {
+    const { made, record, login } = invited()
+    made.lifecycle.failing = ({ reason }) => reason === 'enrolled'
+    await assert.rejects(enrol(made, await signedInAs(made, login())), AuditUnavailable)
+    assert.deepEqual(made.tickets.get(record.id), record)
+    made.lifecycle.failing = () => false
+    assert.equal(refusalOf(await enrol(made, await signedInAs(made, login()))), 'accepted')
+    assert.equal(made.tickets.get(record.id)?.state, 'used')
+  })
+
   test('that was revoked, or is over, enrols nothing at any step', async () => {
     for (const [change, reason] of [
       [{ state: 'revoked' as const }, 'enrolment.ticket_revoked'],

@@ -536,6 +536,7 @@ describe('roles of the claims', () => {
     const changed = world.lifecycle.events[1]
     assert.deepEqual(changed?.roles, ['writer'])
     assert.equal(changed?.facts['rolesBefore'], 'idp:reader')
+    assert.deepEqual(world.evicted, [{ identity: 'alice', handle: 'alice' }])
   })
 
   test('and the values of templates are recorded when they change: both say what somebody may do', async () => {
@@ -554,9 +555,10 @@ describe('roles of the claims', () => {
     world.lifecycle.events.length = 0
     world.idp.statements.set('corp', statementOf('corp', { groups: [] }))
     const occasion = world.occasion()
-    await refuses(comeBack(await sendAway(), occasion), 'login.roles_none')
+    await refuses(comeBack(await sendAway(), occasion), 'login.roles_none/nothing_mapped')
     assert.deepEqual(rolesNow(), [])
     assert.deepEqual(world.lifecycle.codes(), ['identity.succeeded.roles_changed'])
+    assert.deepEqual(world.evicted, [{ identity: 'alice', handle: 'alice' }])
     assert.equal(occasion.known.handle, 'alice')
   })
 
@@ -573,14 +575,14 @@ describe('roles of the claims', () => {
   test('that are none make no identity', async () => {
     for (const groups of [[], ['unmapped'], undefined, 'unmapped']) {
       world.idp.statements.set('corp', statementOf('corp', { groups }))
-      await refuses(comeBack(await sendAway()), 'login.roles_none')
+      await refuses(comeBack(await sendAway()), 'login.roles_none/nothing_mapped')
     }
     assert.equal(world.identities.records.all().size, 0)
   })
 
   test('that the policy does not know make no identity', async () => {
     world = peopleWorld({ policy: personPolicy([personRole('writer')]) })
-    await refuses(comeBack(await sendAway()), 'login.roles_none')
+    await refuses(comeBack(await sendAway()), 'login.roles_none/not_in_policy')
     assert.equal(world.identities.records.all().size, 0)
   })
 

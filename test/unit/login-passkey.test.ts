@@ -11,7 +11,18 @@ import { loginIdOf } from '../../src/core/login.ts'
 import { beginPasskeyLogin, finishPasskeyLogin, signedIn } from '../../src/core/login-steps.ts'
 import type { CeremonyRecord, CredentialRecord } from '../../src/core/records.ts'
 import { type Passkey, softwarePasskey } from '../support/passkey.ts'
-import { ORIGIN, peopleWorld, putDevice, putLogin, putPerson, RP_ID, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'
+import {
+  ORIGIN,
+  peopleWorld,
+  personPolicy,
+  personRole,
+  putDevice,
+  putLogin,
+  putPerson,
+  RP_ID,
+  refusalOf,
+  type TestPeopleWorld,
+} from '../support/people-world.ts'
 import { handleOf } from '../support/records.ts'
 import { type AssertionInput, b64u, FLAGS, testKey } from '../support/test-authenticator.ts'
 
@@ -211,6 +222,21 @@ describe('an assertion is refused', () => {
     await refuses(signIn(), 'login.passkey_invalid/user_not_verified')
   })
 
+  test('without user verification, where only a role demands it: a stolen key would enrol a device with a PIN of the thief', async () => {
+    world.rules = { ...world.rules, person: { rpId: RP_ID, origins: [ORIGIN], requireUserVerification: false } }
+    const [reader, pin] = [personRole('reader'), personRole('pin', { require: { userVerification: true } })]
+    world.policy = () => personPolicy([reader, pin])
+    passkey.userVerified = false
+    assert.equal(refusalOf(await signIn()), 'accepted')
+    world.logins.all().clear()
+    world.lifecycle.events.length = 0
+    const alice = world.identities.records.get('alice') ?? assert.fail()
+    world.identities.records.put('alice', { ...alice, roles: [...alice.roles, { name: pin.name, source: 'assigned', asOf: 0 }] })
+    await refuses(signIn(), 'login.passkey_invalid/user_not_verified')
+    passkey.userVerified = true
+    assert.equal(refusalOf(await signIn()), 'accepted')
+  })
+
   test('without user presence', () => refuses(signIn({ flags: FLAGS.UV | FLAGS.BE | FLAGS.BS }), 'login.passkey_invalid/user_not_present'))
 
   test('whose backup eligibility changed', async () => {
@@ -338,10 +364,10 @@ describe('a counter', () => {
     await refuses(signIn({ signCount: 10 }), 'login.passkey_invalid/sign_count_regression')
     assert.equal(stored()?.state, 'quarantined')
     assert.equal(stored()?.endedAt, world.clock.now)
-    assert.deepEqual(world.evicted, [{ credential: credentialKey(credential.id) }])
+    assert.deepEqual(world.evicted, [{ credential: credential.id, handle: 'alice' }])
     assert.deepEqual(world.lifecycle.codes(), ['credential.succeeded.quarantined'])
     const [event] = world.lifecycle.events
-    assert.deepEqual(event?.actor, { kind: 'verifier', name: ORIGIN })
+    assert.deepEqual(event?.actor, { kind: 'verifier', name: 'verifier-1' })
     assert.deepEqual(event?.target, { kind: 'credential', id: credential.id })
     assert.equal(event?.handle, 'alice')
     assert.equal(event?.facts['source'], '192.0.2.7')

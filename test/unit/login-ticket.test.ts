@@ -111,11 +111,12 @@ describe('a ticket', () => {
     assert.deepEqual(occasion.known, { ticket: record, credential: null, handle: null, session: null })
   })
 
-  test('that is taken back ends its logins; one that is spent does not', async () => {
+  test('that is taken back ends its logins, and so does one that another login spent', async () => {
     const { ticket, record } = putTicket(world)
     const cookie = await cookieOf(ticket)
-    world.tickets.put(record.id, { ...record, state: 'used', usedAt: world.clock.now })
     assert.ok((await signedIn(cookie, world.occasion(), world)).ok)
+    world.tickets.put(record.id, { ...record, state: 'used', usedAt: world.clock.now })
+    assert.equal(refusalOf(await signedIn(cookie, world.occasion(), world)), 'enrolment.ticket_used')
     world.tickets.put(record.id, { ...record, state: 'revoked' })
     assert.equal(refusalOf(await signedIn(cookie, world.occasion(), world)), 'enrolment.ticket_revoked')
   })

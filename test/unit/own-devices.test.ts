@@ -1,14 +1,16 @@
 /** What people do to the devices and sessions they have, and cannot do to those of others. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { endOwnSession, removeDevice, renameDevice } from '../../src/core/device-steps.ts'
+import { removeDevice, renameDevice } from '../../src/core/device-steps.ts'
 import { devicesOf, whatIsNeeded } from '../../src/core/device-view.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
+import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
 import { AuditUnavailable } from '../../src/core/ports.ts'
 import type { CredentialRecord } from '../../src/core/records.ts'
 import { refusalRow } from '../../src/core/refusal.ts'
+import { endOwnSession } from '../../src/core/session-end-steps.ts'
 import { enrol, signedInAs, signIn } from '../support/device-enrolment.ts'
-import { peopleWorld, putDevice, putPerson, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'
+import { peopleWorld, personPolicy, putDevice, putPerson, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'
 import { handleOf, newCredentialId, newUserNkey, sessionRecord } from '../support/records.ts'
 
 function twoPeople() {
@@ -74,7 +76,7 @@ describe('removing a device', () => {
     const done = await removeDevice({ id: own.id }, await signIn(world, 'alice'), world.occasion(), world)
     assert.deepEqual(done, { ok: true, value: { kicked: 1, failed: 0 } })
     assert.deepEqual(stateOf(world, own), { ...own, state: 'revoked', endedAt: world.clock.now })
-    assert.deepEqual(world.evicted, [{ credential: credentialKey(own.id) }])
+    assert.deepEqual(world.evicted, [{ credential: own.id, handle: 'alice' }])
     const [event] = world.lifecycle.events
     assert.deepEqual(world.lifecycle.codes(), ['credential.succeeded.revoked'])
     assert.deepEqual(
@@ -116,6 +118,27 @@ describe('removing a device', () => {
     assert.deepEqual(stateOf(world, foreign), foreign)
     assert.deepEqual([world.evicted, world.lifecycle.codes()], [[], []])
   })
+  test('takes a tap with another_device: device, or a stolen login would clear the way for a device of its own', async () => {
+    const personEnrolment = { ...DEFAULT_PERSON_ENROLMENT, anotherDevice: 'device' as const }
+    const world = peopleWorld({ policy: personPolicy(undefined, { personEnrolment }) })
+    putPerson(world, 'alice')
+    const [first, second] = [putDevice(world, 'alice').credential, putDevice(world, 'alice').credential]
+    const removeBy = async (change: Parameters<typeof signIn>[2], { id }: CredentialRecord) =>
+      refusalOf(await removeDevice({ id }, await signIn(world, 'alice', change), world.occasion(), world))
+    const tapOf = ({ id }: CredentialRecord, ageMs = 0) => ({ tapped: { credential: credentialKey(id), at: world.clock.now - ageMs } })
+
+    assert.equal(await removeBy({}, first), 'enrolment.step_up_required/tap')
+    assert.equal(await removeBy(tapOf(first, 301_000), first), 'enrolment.step_up_required/tap')
+    world.credentials.put(credentialKey(first.id), { ...first, state: 'quarantined' })
+    assert.equal(await removeBy({}, first), 'enrolment.step_up_required/tap')
+    assert.equal(await removeBy(tapOf(first), first), 'enrolment.step_up_required/tap')
+    assert.deepEqual([world.evicted, world.lifecycle.codes()], [[], []])
+    assert.equal(refusalOf(await enrol(world, await signIn(world, 'alice'))), 'enrolment.step_up_required/tap')
+
+    assert.equal(await removeBy(tapOf(second), first), 'accepted')
+    assert.equal(await removeBy(tapOf(second), second), 'accepted')
+    assert.equal(await removeBy({}, second), 'accepted')
+  })
   test('is not done without its record', async () => {
     const { world, own } = twoPeople()
     world.lifecycle.failing = () => true
@@ -145,7 +168,7 @@ describe('ending a session', () => {
     assert.deepEqual(done, { ok: true, value: { kicked: 1, failed: 0 } })
     assert.deepEqual(world.sessions.records.get(session.nkey), { ...session, state: 'revoked', endedAt: world.clock.now })
     assert.ok(world.sessions.tombstones.has(session.nkey))
-    assert.deepEqual(world.evicted, [{ session: session.nkey }])
+    assert.deepEqual(world.evicted, [{ session: session.nkey, handle: 'alice' }])
     assert.deepEqual(world.lifecycle.codes(), ['session.succeeded.revoked'])
     const [event] = world.lifecycle.events
     assert.deepEqual(event?.target, { kind: 'session', id: session.nkey })

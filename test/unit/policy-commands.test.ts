@@ -7,7 +7,8 @@ import { after, describe, test } from 'node:test'
 import { policyDiff, policyExplain, policyLint, policyTest } from '../../src/cli/policy-verbs.ts'
 import type { HypotheticalConnection } from '../../src/core/hypothetical-connection.ts'
 import { parseRoleName, type RoleName } from '../../src/core/identifiers.ts'
-import { accountName, handleOf, testNow } from '../support/policy-subject.ts'
+import { accountName, testNow } from '../support/policy-subject.ts'
+import { handleOf } from '../support/records.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'nats-webauthn-policy-'))
 after(() => rmSync(dir, { recursive: true }))

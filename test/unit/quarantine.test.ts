@@ -43,14 +43,13 @@ function watched({
 } = {}) {
   const events: LifecycleEvent[] = []
   const failures: unknown[] = []
-  let kicks = 0
+  const evicted: unknown[] = []
   const credentials: CredentialPort = { find: async () => null, findByKey: async () => null, replace: async () => other }
   const quarantine = watchQuarantine({
     credentials,
-    kicker: {
-      kickAll: async (_, record) => {
-        kicks++
-        await record({ serverId: 'N', clientId: 5 }, 'kicked')
+    evictions: {
+      evict: async (ended, whose) => {
+        evicted.push([ended, whose])
         return { kicked: 1, failed: 0 }
       },
     },
@@ -64,40 +63,41 @@ function watched({
     policyHash: () => 'hash',
     onFailure: (cause) => failures.push(cause),
   })
-  return { quarantine, events, failures, kicks: () => kicks }
+  return { quarantine, events, failures, evicted }
 }
 
 describe('a quarantine', () => {
   test('is recorded, and ends the live connections of the credential', async () => {
-    const { quarantine, events } = watched()
+    const { quarantine, events, evicted } = watched()
     assert.equal(await quarantine.watched.replace(stored, { ...active, state: 'quarantined' }), null)
     await quarantine.settled()
     assert.deepEqual(
       events.map(({ area, outcome, reason }) => `${area}.${outcome}.${reason}`),
-      ['credential.succeeded.quarantined', 'connection.succeeded.kicked'],
+      ['credential.succeeded.quarantined'],
     )
+    assert.deepEqual(evicted, [[{ credential: id }, handle]])
     assert.equal(events[0]?.target.id, id)
   })
 
   test('that another verifier was first with has no second consequences', async () => {
-    const { quarantine, events, kicks } = watched({ other: { record: { ...active, state: 'quarantined' }, revision: 2 } })
+    const { quarantine, events, evicted } = watched({ other: { record: { ...active, state: 'quarantined' }, revision: 2 } })
     await quarantine.watched.replace(stored, { ...active, state: 'quarantined' })
     await quarantine.settled()
-    assert.deepEqual([events.length, kicks()], [0, 0])
+    assert.deepEqual([events.length, evicted.length], [0, 0])
   })
 
   test('is not what other writes are', async () => {
-    const { quarantine, events, kicks } = watched()
+    const { quarantine, events, evicted } = watched()
     await quarantine.watched.replace(stored, { ...active, signCount: 8 })
     await quarantine.settled()
-    assert.deepEqual([events.length, kicks()], [0, 0])
+    assert.deepEqual([events.length, evicted.length], [0, 0])
   })
 
   test('ends connections although its record cannot be made, and keeps no verdict waiting', async () => {
-    const { quarantine, failures, kicks } = watched({ recorded: () => Promise.reject(new Error('publishing')) })
+    const { quarantine, failures, evicted } = watched({ recorded: () => Promise.reject(new Error('publishing')) })
     await quarantine.watched.replace(stored, { ...active, state: 'quarantined' })
     await quarantine.settled()
-    assert.equal(kicks(), 1)
+    assert.equal(evicted.length, 1)
     assert.ok(failures.length > 0)
   })
 })

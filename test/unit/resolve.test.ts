@@ -275,6 +275,14 @@ describe('the age of roles', () => {
     assert.equal(denial(ages, { roles: [], class: 'person' }), 'roles_none')
     assert.deepEqual(grant(ages, { roles: [heldRole('b')], class: 'person' }).roles, ['b'])
   })
+  test('a connection ends when the first claim that it rests on is too old', () => {
+    const now = testNow.getTime() / 1000
+    assert.equal(grant(ages, { roles: [claimed('a', 86_390)] }).notAfter, now + 10)
+    assert.equal(grant(ages, { roles: [claimed('a', 86_390), claimed('b', 86_395)] }).notAfter, now + 5)
+    // What gives nothing, what is stale already, and what an administrator assigned as well, ends nothing.
+    assert.equal(grant(ages, { roles: [claimed('a', 10), claimed('c', 86_399), claimed('b', 86_500)] }).notAfter, now + 86_390)
+    assert.equal(grant(ages, { roles: [claimed('a', 86_390), heldRole('a')] }).notAfter, null)
+  })
   test('a stale role that the policy does not know is no role at all', () =>
     assert.equal(denial(ages, { roles: [claimed('ghost', 90_000)] }), 'roles_none'))
   test('a stale role beside a fresh unmet one is not what was missing', () =>

@@ -46,7 +46,7 @@ describe('ending a session by its key', () => {
     assert.deepEqual(value(await end(world, key)), { ended: true })
     assert.deepEqual(world.sessions.records.get(nkey), { ...session, state: 'revoked', endedAt: world.clock.now })
     assert.ok(world.sessions.tombstones.has(nkey))
-    assert.deepEqual(world.evicted, [{ session: nkey }])
+    assert.deepEqual(world.evicted, [{ session: nkey, handle: 'orders' }])
     assert.deepEqual(world.lifecycle.codes(), ['session.succeeded.revoked'])
     const [event] = world.lifecycle.events
     assert.deepEqual([event?.actor, event?.target.id, event?.facts['by']], [{ kind: 'identity', name: 'orders' }, nkey, 'nkey'])

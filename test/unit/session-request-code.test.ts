@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server'
 import { createSessionKey } from '../../src/client/session-key.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
+import { requestIdOfCode } from '../../src/core/session-request.ts'
 import { beginSessionRequest, endorsementOptions, endorseSession, refuseSessionRequest } from '../../src/core/session-request-steps.ts'
 import { peopleWorld, personPolicy, personRole, refusalOf } from '../support/people-world.ts'
 import { alice, challengeFor, sessionOf, show, someone, stateOf, tap, terminal, value } from '../support/terminal.ts'
@@ -64,6 +65,25 @@ describe('the code flow', () => {
     const it = await alice()
     const asked = await terminal(it.world, { flow: 'code' }).ask()
     assert.equal(refusalOf(await show(it, { request: asked.request })), 'session.request_unknown/flow')
+  })
+
+  test('tells nothing of a guessed code where guesses are not counted: not to strangers who poll, not to who taps or refuses', async () => {
+    const it = await alice()
+    const { world, signedIn } = it
+    const cli = terminal(world, { flow: 'code' })
+    const asked = await cli.ask()
+    const guessed = requestIdOfCode(asked.code)
+    assert.notEqual(asked.request, guessed)
+    for (const request of [guessed, `${guessed}${'A'.repeat(20)}`, `${asked.request}A`]) {
+      assert.equal(refusalOf(await cli.poll({ request })), 'session.request_unknown')
+      assert.equal(refusalOf(await cli.possess({ request, issued: asked.issued })), 'session.request_unknown')
+      assert.equal(refusalOf(await show(it, { request })), 'session.request_unknown')
+      assert.equal(refusalOf(await endorsementOptions({ request }, signedIn, world.occasion(), world)), 'session.request_unknown')
+      assert.equal(refusalOf(await endorseSession({ request, response: {} }, signedIn, world.occasion(), world)), 'session.request_unknown')
+      assert.equal(refusalOf(await refuseSessionRequest({ request }, signedIn, world.occasion(), world)), 'session.request_unknown')
+    }
+    assert.equal(stateOf(world, asked), 'possessed')
+    assert.match(asked.request, /^[A-Za-z0-9_-]{63}$/)
   })
 
   test('shows no loopback request, and nothing for a code that nobody was given', async () => {

@@ -148,7 +148,7 @@ describe('the tap', () => {
     assert.equal(refusalOf(await tap(world, asked, it)), 'session.assertion_invalid/sign_count_regression')
     assert.equal(world.credentials.get(credentialKey(it.credential.id))?.state, 'quarantined')
     assert.deepEqual(world.lifecycle.codes(), ['credential.succeeded.quarantined'])
-    assert.deepEqual(world.evicted, [{ credential: credentialKey(it.credential.id) }])
+    assert.deepEqual(world.evicted, [{ credential: it.credential.id, handle: 'alice' }])
   })
 
   test('moves the counter, and one assertion counts once', async () => {
