@@ -32,6 +32,6 @@ const NEXT = [
   '  nats-webauthn serve',
   '  nats-webauthn check',
   '  nats-webauthn invite orders --machine --role orders-writer --out orders.ticket',
-  '  nats-webauthn invite alice --role orders-desk',
+  '  nats-webauthn invite alice --role orders-terminal',
   'Keep keys/ to yourself: it holds every secret of this deployment.',
 ]

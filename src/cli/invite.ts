@@ -12,7 +12,7 @@ const invite: Command = {
   summary: 'Issue a link with which a person, or a ticket with which a machine, enrols once: under this name and with these roles.',
   usage: `NAME [--machine] --role ROLE… [--out FILE] [--expires DURATION] [--display-name TEXT] ${ADMIN_USAGE}`,
   examples: [
-    'nats-webauthn invite alice --role orders-desk',
+    'nats-webauthn invite alice --role orders-terminal',
     'nats-webauthn invite orders --machine --role orders-writer --out orders.ticket',
     'nats-webauthn invite orders --machine --role orders-writer --expires 15m | ssh orders-host nats-webauthn enrol --url https://verifier.example.com --key orders.key',
   ],

@@ -19,7 +19,6 @@ export const PAGE_POLICY = [
 // Off, unless the page needs it: what a browser would otherwise let a page ask for.
 const POWERS_OFF = [
   'accelerometer',
-  'bluetooth',
   'camera',
   'display-capture',
   'encrypted-media',
@@ -40,7 +39,6 @@ const POWERS_OFF = [
   'serial',
   'storage-access',
   'usb',
-  'web-share',
   'window-management',
   'xr-spatial-tracking',
 ]

@@ -21,7 +21,8 @@ export function signInView(page: Page, place: Place): View {
     hindrance === null ? passkeyPart(context) : { body: [noticeBox(noticeOf({ code: hindrance, check: null, waitSeconds: null }))] }
   const or = providers.length > 0 && hindrance === null ? el('p', { class: 'or' }, el('span', {}, 'or')) : null
   const heading = 'Sign in'
-  const body = [el('p', { class: 'lead' }, leadWords(place)), card(...buttons, or, ...passkey.body, context.area)]
+  const newcomer = providers.length > 0 ? null : el('p', { class: 'hint' }, 'New here? Ask your administrator for an invitation.')
+  const body = [el('p', { class: 'lead' }, leadWords(place)), card(...buttons, or, ...passkey.body, newcomer, context.area)]
   return passkey.shown === undefined ? { heading, body } : { heading, body, shown: passkey.shown }
 }
 

@@ -166,7 +166,7 @@ describe('login', () => {
   ] as const) {
     test(`goes nowhere by ${name}`, async () => {
       const command = typed(['login', '--url', url, '--no-browser'], desk.env)
-      assert.equal(await command.done, 1)
+      assert.equal(await command.done, 2)
       assert.match(command.io.stderr[0] ?? '', /reading the verifier's address/)
       assert.deepEqual(readdirSync(desk.dir), [])
     })
