@@ -188,6 +188,7 @@ test('failures of the service and of the network have words, and leave everythin
 
 test('a service that does not answer at the start is said to be away, with a way to try again', async (t) => {
   const tab = await visit(t, browser)
+  await tab.view('Sign in')
   tab.stub.refuseNext('/v1/page', { status: 503, code: 'unavailable' })
   await tab.page.reload()
   await tab.view('The service cannot do this now')
