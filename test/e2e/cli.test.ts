@@ -255,7 +255,7 @@ describe('serve', () => {
     writeFileSync(file, text.replace(/^( {2}origin: http:\/\/)localhost/m, '$1127.0.0.1'))
     const { code, stderr } = await local.cli(['check', '--offline'])
     assert.equal(code, 78)
-    assert.match(stderr, /nats-webauthn\.yaml:\d+: enrolment\.origin: /)
+    assert.match(stderr, /nats-webauthn\.yaml:\d+: .*people sign in at enrolment\.origin/)
   })
 
   test('check says that nats-server names another issuer than the seed is for', async () => {
