@@ -44,7 +44,6 @@ const BY_CODE: { readonly [A in ManagedArea]: { usual: Activity } & { readonly [
 /** One record of one event. */
 export function lifecycleRecord(event: ManagedEvent, code: string, origin: RecordOrigin) {
   const activity = activityOf(event)
-  const succeeded = event.outcome === 'succeeded'
   return {
     activity_id: ACTIVITIES[activity],
     activity_name: activity,
@@ -57,10 +56,7 @@ export function lifecycleRecord(event: ManagedEvent, code: string, origin: Recor
     time: event.at,
     metadata: metadata(origin, { id: event.id, code, correlates: null }),
     ...lifecycleSeverity(event),
-    status_id: succeeded ? 1 : 2,
-    status: succeeded ? 'Success' : 'Failure',
-    status_code: event.reason,
-    status_detail: safeText(event.detail, detailCharsMax),
+    ...lifecycleStatus(event),
     actor: actorOf(event),
     entity: {
       uid: safeText(event.target.id, targetCharsMax) || 'none',
@@ -78,6 +74,17 @@ export function lifecycleRecord(event: ManagedEvent, code: string, origin: Recor
 function activityOf(event: ManagedEvent): Activity {
   const byReason: { usual: Activity } & Partial<Record<string, Activity>> = BY_CODE[event.area]
   return (event.outcome === 'succeeded' ? byReason[event.reason] : undefined) ?? byReason.usual
+}
+
+/** Whether it was done, and why not. */
+export function lifecycleStatus({ outcome, reason, detail }: LifecycleEvent) {
+  const succeeded = outcome === 'succeeded'
+  return {
+    status_id: succeeded ? 1 : 2,
+    status: succeeded ? 'Success' : 'Failure',
+    status_code: reason,
+    status_detail: safeText(detail, detailCharsMax),
+  }
 }
 
 /** How bad it is, where no area says otherwise. */

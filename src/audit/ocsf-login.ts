@@ -2,8 +2,8 @@
 import type { LifecycleEvent } from '../core/audit-event.ts'
 import type { LoginReason } from '../core/refusal.ts'
 import { safeText } from '../core/safe-text.ts'
-import { detailCharsMax, endpointOf, metadata, type RecordOrigin, safeList, targetCharsMax, textCharsMax } from './ocsf-common.ts'
-import { actorOf, factsOf, lifecycleSeverity } from './ocsf-lifecycle.ts'
+import { endpointOf, metadata, type RecordOrigin, safeList, targetCharsMax, textCharsMax } from './ocsf-common.ts'
+import { actorOf, factsOf, lifecycleSeverity, lifecycleStatus } from './ocsf-lifecycle.ts'
 
 export type LoginEvent = Extract<LifecycleEvent, { area: 'login' }>
 
@@ -67,10 +67,7 @@ export function loginRecord(event: LoginEvent, code: string, origin: RecordOrigi
     time: event.at,
     metadata: metadata(origin, { id: event.id, code, correlates: null }),
     ...severityOf(event),
-    status_id: succeeded ? 1 : 2,
-    status: succeeded ? 'Success' : 'Failure',
-    status_code: event.reason,
-    status_detail: safeText(event.detail, detailCharsMax),
+    ...lifecycleStatus(event),
     ...(typeof count === 'number' && count > 1 ? { count } : {}),
     actor: actorOf(event),
     user: userOf(event),

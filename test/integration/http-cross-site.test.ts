@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { afterEach, before, beforeEach, describe, test } from 'node:test'
 import { PROGRAM_ROUTES, pageRoutes } from '../support/http-routes.ts'
-import { browser, type PeopleService, startPeopleService, verdictOf } from '../support/people-service.ts'
+import { browser, type PeopleService, pageHeaders, startPeopleService, verdictOf } from '../support/people-service.ts'
 import { putLogin, putPerson } from '../support/people-world.ts'
 
 const LOGIN = 'nats-webauthn-login'
@@ -20,11 +20,7 @@ beforeEach(async () => {
 })
 afterEach(() => service.stop())
 
-/** What our own page sends, with `change`; null takes a header away. */
-function fromPage(change: Record<string, string | null> = {}): Record<string, string> {
-  const headers: Record<string, string | null> = { origin: service.origin, 'sec-fetch-site': 'same-origin', ...change }
-  return Object.fromEntries(Object.entries(headers).filter((pair): pair is [string, string] => pair[1] !== null))
-}
+const fromPage = (change: Record<string, string | null> = {}) => pageHeaders(service.origin, change)
 
 describe("another site's page", () => {
   const foreign: Record<string, [Record<string, string | null>, string]> = {

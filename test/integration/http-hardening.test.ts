@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, before, beforeEach, describe, test } from 'node:test'
 import { PAGE_POLICY } from '../../src/http/answer-headers.ts'
 import { PROGRAM_ROUTES, pageRoutes } from '../support/http-routes.ts'
-import { PAGE_SCRIPT, type PeopleService, startPeopleService, verdictOf } from '../support/people-service.ts'
+import { PAGE_SCRIPT, type PeopleService, pageHeaders, startPeopleService, verdictOf } from '../support/people-service.ts'
 import { putLogin, putPerson, putTicket } from '../support/people-world.ts'
 
 const LOGIN = 'nats-webauthn-login'
@@ -24,11 +24,7 @@ beforeEach(async () => {
 })
 afterEach(() => service.stop())
 
-/** What our own page sends, with `change`; null takes a header away. */
-function fromPage(change: Record<string, string | null> = {}): Record<string, string> {
-  const headers: Record<string, string | null> = { origin: service.origin, 'sec-fetch-site': 'same-origin', ...change }
-  return Object.fromEntries(Object.entries(headers).filter((pair): pair is [string, string] => pair[1] !== null))
-}
+const fromPage = (change: Record<string, string | null> = {}) => pageHeaders(service.origin, change)
 
 describe('every answer', () => {
   const api = "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'"

@@ -90,6 +90,12 @@ export async function startPeopleService({ world: worldChange = {}, ...overrides
 
 export type PeopleService = Awaited<ReturnType<typeof startPeopleService>>
 
+/** What our own page at `origin` sends, with `change`; null takes a header away. */
+export function pageHeaders(origin: string, change: Record<string, string | null> = {}): Record<string, string> {
+  const headers: Record<string, string | null> = { origin, 'sec-fetch-site': 'same-origin', ...change }
+  return Object.fromEntries(Object.entries(headers).filter((pair): pair is [string, string] => pair[1] !== null))
+}
+
 /** A browser with our page: sends Origin, and the cookies it was given. `cookies`: those of another one, to share them. */
 export function browser({ ask, origin }: Pick<PeopleService, 'ask' | 'origin'>, cookies = new Map<string, string>()) {
   async function request(sent: Ask): Promise<PageAnswer> {
