@@ -2,7 +2,7 @@
 import { type Arrival, decide, type Journey } from '../src/core/decide.ts'
 import type { AccountName } from '../src/core/identifiers.ts'
 import { encodeSeed } from '../src/core/nkey.ts'
-import { parsePolicy } from '../src/core/policy-document.ts'
+import { parsePolicy } from '../src/core/policy/policy-document.ts'
 import { createAnswer, issuerFromSeed } from '../src/nats/answer.ts'
 import { type Xkey, xkeyFromSeed } from '../src/nats/xkey.ts'
 import { memoryWorld } from '../test/support/memory-world.ts'

@@ -1,7 +1,7 @@
 /** The section `identity_providers` of nats-webauthn.yaml: its shape, what could never work, and what becomes of it. */
 import { z } from 'zod'
 import { isLoopbackHost, parseRoleName } from './core/identifiers.ts'
-import { parsePointer } from './core/json-pointer.ts'
+import { parsePointer } from './core/people/json-pointer.ts'
 import { safeText } from './core/safe-text.ts'
 import type { IdpConfig } from './idp/idp-config.ts'
 

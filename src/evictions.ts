@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { connectionClosed } from './core/connection-events.ts'
 import { credentialKey } from './core/identifiers.ts'
-import type { EvictionPort } from './core/people.ts'
+import type { EvictionPort } from './core/people/people.ts'
 import type { LifecyclePort } from './core/ports.ts'
 import type { Kicker, KickTarget } from './nats/kicker.ts'
 

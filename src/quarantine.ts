@@ -3,7 +3,7 @@
  * does not wait for either.
  */
 import { randomUUID } from 'node:crypto'
-import type { EvictionPort } from './core/people.ts'
+import type { EvictionPort } from './core/people/people.ts'
 import type { CredentialPort, LifecyclePort } from './core/ports.ts'
 import type { CredentialRecord } from './core/records.ts'
 

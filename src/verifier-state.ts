@@ -1,6 +1,6 @@
 /** The verifier's state: its buckets, what follows when something in them is shut out, and the administrators' access. */
 import type { Config } from './config.ts'
-import type { EvictionPort } from './core/people.ts'
+import type { EvictionPort } from './core/people/people.ts'
 import { createEvictions } from './evictions.ts'
 import { type AdminApi, serveAdminApi } from './nats/admin.ts'
 import { createKicker, type Kicker } from './nats/kicker.ts'

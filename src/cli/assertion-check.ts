@@ -1,6 +1,6 @@
 /** `assertion check`: JSON lines in, verdicts out. Explains a refusal offline, with the verifier's own code. */
 import { open } from 'node:fs/promises'
-import { checkAssertionLine } from '../core/assertion-check.ts'
+import { checkAssertionLine } from '../core/webauthn/assertion-check.ts'
 import { type Command, JSON_OPTION, UsageError } from './command.ts'
 import { EXIT } from './exit-codes.ts'
 

@@ -1,9 +1,8 @@
 /** `check`: the configuration and the policy, then everything about the live deployment that can be seen from here. */
-
 import { readFileSync } from 'node:fs'
 import { type Config, dangers, secretProblems } from '../config.ts'
-import { rolesNotInPolicy } from '../core/claim-mapping.ts'
-import { parsePolicy } from '../core/policy-document.ts'
+import { rolesNotInPolicy } from '../core/people/claim-mapping.ts'
+import { parsePolicy } from '../core/policy/policy-document.ts'
 import { CONFIG_OPTION, type Command, JSON_OPTION } from './command.ts'
 import { configPath, loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'

@@ -1,5 +1,5 @@
 /** The words of `help`, made from the table of commands. docs/cli.md is made from the same rows. */
-import { editDistance } from '../core/edit-distance.ts'
+import { editDistance } from '../core/policy/edit-distance.ts'
 import type { Command, OptionSpec } from './command.ts'
 
 /** All commands, one line each. */

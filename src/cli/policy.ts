@@ -1,8 +1,8 @@
 /** `policy lint|test|explain|diff`: the policy file alone, without a server. */
 import { isIP } from 'node:net'
 import type { Config } from '../config.ts'
-import type { HypotheticalConnection } from '../core/hypothetical-connection.ts'
 import { type AccountName, type Handle, parseAccountName, parseHandle } from '../core/identifiers.ts'
+import type { HypotheticalConnection } from '../core/policy/hypothetical-connection.ts'
 import { ROLE_OPTION, rolesOf } from './arguments.ts'
 import { CONFIG_OPTION, type Command, type CommandInput, type CommandIo, JSON_OPTION, type OptionSpec, UsageError } from './command.ts'
 import { configPath, loadConfigIfAny } from './config-file.ts'

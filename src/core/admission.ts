@@ -1,17 +1,17 @@
 /** What a proven connection is given: a user JWT with its expiry and, when it asked for one, a session. */
-import type { VerifiedAssertion } from './assertion.ts'
 import type { GrantFacts } from './audit-event.ts'
 import type { AuthorizationRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import type { GrantReason } from './denial.ts'
 import { credentialKey } from './identifiers.ts'
-import type { Grant } from './policy.ts'
+import type { Grant } from './policy/policy.ts'
 import type { SessionPort } from './ports.ts'
 import type { Offer } from './proof.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
 import { safeText } from './safe-text.ts'
 import { mayEndorse } from './session.ts'
 import { type UserClaims, userClaims } from './user-claims.ts'
+import type { VerifiedAssertion } from './webauthn/assertion.ts'
 
 // Expiries that were granted together would otherwise come back together.
 const jitterShareMax = 0.1

@@ -3,27 +3,27 @@
  * Cheap checks first; the order is security (docs/architecture.md). This is the only file that branches on outcomes.
  */
 import { type Admission, activateSession, admissionOf, type Proven, reserveSession } from './admission.ts'
-import { judgeSignCount, type VerifiedAssertion, verifyAssertion } from './assertion.ts'
 import type { Verdict, VerdictEvent } from './audit-event.ts'
 import { type AuthorizationRequest, type IncomingRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
-import { checkCredentialState } from './credential.ts'
 import type { Stage } from './denial.ts'
 import { guardEntry, guardKeyOf, isSameProof } from './guard-entry.ts'
 import { type Nonce, parseNonce } from './identifiers.ts'
 import { eventOf, type Known, nothingKnown } from './known.ts'
+import { resolveGrant } from './policy/resolve.ts'
 import { AuditUnavailable, StoreUnavailable, type TracePort, type World, type XkeyPort } from './ports.ts'
 import { type Offer, readOffer } from './proof.ts'
 import { connectChallenge } from './protocol.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
-import { expectedAssertion } from './relying-party.ts'
-import { resolveGrant } from './resolve.ts'
 import type { Rules } from './rules.ts'
 import { checkServerUrl, mayUsePlainSession } from './server-url.ts'
 import { checkSessionState, verifyBoundResume, verifyPlainResume } from './session.ts'
 import { sha256 } from './sha256.ts'
-import { moveSignCount, quarantine } from './sign-count.ts'
 import type { UserClaims } from './user-claims.ts'
+import { judgeSignCount, type VerifiedAssertion, verifyAssertion } from './webauthn/assertion.ts'
+import { checkCredentialState } from './webauthn/credential.ts'
+import { expectedAssertion } from './webauthn/relying-party.ts'
+import { moveSignCount, quarantine } from './webauthn/sign-count.ts'
 
 /** One request and everything about the moment that core may not find out by itself. */
 export interface Arrival extends IncomingRequest {

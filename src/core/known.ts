@@ -1,11 +1,11 @@
 /** What the journey has found out so far, and the audit event that says so. */
-import type { VerifiedAssertion } from './assertion.ts'
 import type { ConnectionFacts, GrantFacts, IdentityFacts, Verdict, VerdictEvent } from './audit-event.ts'
 import type { AuthorizationRequest } from './authorization-request.ts'
 import type { Stage } from './denial.ts'
 import type { UserNkey } from './identifiers.ts'
-import type { Policy } from './policy.ts'
+import type { Policy } from './policy/policy.ts'
 import type { CredentialRecord, IdentityRecord } from './records.ts'
+import type { VerifiedAssertion } from './webauthn/assertion.ts'
 
 /** What is known about the request so far: grows along the journey, and is what a denial's record says. */
 export interface Known {

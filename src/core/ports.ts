@@ -3,7 +3,7 @@ import type { LifecycleEvent, Verdict, VerdictEvent } from './audit-event.ts'
 import type { AuthorizationRequest } from './authorization-request.ts'
 import type { Stage } from './denial.ts'
 import type { CredentialId, CredentialKey, Handle, UserNkey } from './identifiers.ts'
-import type { Policy } from './policy.ts'
+import type { Policy } from './policy/policy.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
 import type { UserClaims } from './user-claims.ts'
 

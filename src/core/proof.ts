@@ -1,9 +1,9 @@
 /** Stage "read": what `sig` says, in one of the four forms of the wire protocol (docs/protocol.md §2). */
-import { type AssertionResponse, parseAssertionResponse } from './assertion-response.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { fromBase64url, fromUtf8 } from './encoding.ts'
 import { parseServerUrl, parseUserNkey, type ServerUrl, type UserNkey } from './identifiers.ts'
 import { parseStrictJson } from './strict-json.ts'
+import { type AssertionResponse, parseAssertionResponse } from './webauthn/assertion-response.ts'
 
 // 16 KiB of base64url are 12 KiB of JSON.
 const sigCharsMax = 16 * 1024

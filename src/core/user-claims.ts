@@ -1,6 +1,6 @@
 /** The claims of the user JWT that admits one connection (nats-io/jwt v2 `user_claims.go`; docs/protocol.md). */
 import type { AccountName, Handle, UserNkey } from './identifiers.ts'
-import type { Permissions } from './policy.ts'
+import type { Permissions } from './policy/policy.ts'
 
 /** Times in epoch seconds. The issuer and the signature are the answering edge's. */
 export interface UserClaims {

@@ -1,7 +1,7 @@
 /** The two cookies: whose login it is, and which redirect to an identity provider is under way. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { idpRequestSeconds } from '../core/login.ts'
-import { loginSeconds } from '../core/people.ts'
+import { idpRequestSeconds } from '../core/people/login.ts'
+import { loginSeconds } from '../core/people/people.ts'
 import { malformed } from './http-refusal.ts'
 
 // 32 random bytes in unpadded base64url.

@@ -1,9 +1,9 @@
 /** The page's routes of a person's own devices. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { activateDevice, beginDevice, registerDevice, removeDevice, renameDevice } from '../core/device-steps.ts'
-import { viewDevice } from '../core/device-view.ts'
-import { viewPerson } from '../core/person-view.ts'
+import { activateDevice, beginDevice, registerDevice, removeDevice, renameDevice } from '../core/people/device-steps.ts'
+import { viewDevice } from '../core/people/device-view.ts'
+import { viewPerson } from '../core/people/person-view.ts'
 import { answer } from './http-refusal.ts'
 import { readBody } from './json-body.ts'
 import { note, type PeopleHttp, person, view, viewIfSignedIn } from './people-http.ts'

@@ -1,7 +1,7 @@
 /** The routes of machine enrolment (docs/enrolment.md): bodies in, core's answers out. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { activateCredential, beginEnrolment, type EnrolmentWorld, registerCredential } from '../core/enrolment-steps.ts'
+import { activateCredential, beginEnrolment, type EnrolmentWorld, registerCredential } from '../core/enrolment/enrolment-steps.ts'
 import type { HttpLogger } from './http-logger.ts'
 import { answer } from './http-refusal.ts'
 import { readBody } from './json-body.ts'

@@ -1,6 +1,6 @@
 /** The one place where a request that was not served is answered, logged and recorded. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { failureEvent, refusalEvent } from '../core/enrolment-events.ts'
+import { failureEvent, refusalEvent } from '../core/enrolment/enrolment-events.ts'
 import { AuditUnavailable, StoreUnavailable } from '../core/ports.ts'
 import type { Refusal, RefusalArea } from '../core/refusal.ts'
 import type { HttpLogger } from './http-logger.ts'

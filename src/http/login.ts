@@ -9,9 +9,9 @@ import {
   finishPasskeyLogin,
   loginWithTicket,
   signedIn,
-} from '../core/login-steps.ts'
-import type { PersonView, SignedIn } from '../core/people.ts'
-import { viewPerson } from '../core/person-view.ts'
+} from '../core/people/login-steps.ts'
+import type { PersonView, SignedIn } from '../core/people/people.ts'
+import { viewPerson } from '../core/people/person-view.ts'
 import type { Judged } from '../core/refusal.ts'
 import { callbackQuery } from './callback-query.ts'
 import { answer } from './http-refusal.ts'

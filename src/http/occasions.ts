@@ -1,6 +1,6 @@
 /** Each request as core sees it: a moment, a source, and what is known of it so far. */
 import type { FastifyRequest } from 'fastify'
-import type { Occasion } from '../core/enrolment-events.ts'
+import type { Occasion } from '../core/enrolment/enrolment-events.ts'
 
 export interface OccasionOptions {
   policyHash(): string

@@ -1,8 +1,8 @@
 /** What the routes of people share. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { signedIn } from '../core/login-steps.ts'
-import type { PeopleWorld, PersonView, SignedIn } from '../core/people.ts'
-import { viewPerson } from '../core/person-view.ts'
+import { signedIn } from '../core/people/login-steps.ts'
+import type { PeopleWorld, PersonView, SignedIn } from '../core/people/people.ts'
+import { viewPerson } from '../core/people/person-view.ts'
 import type { RefusalArea } from '../core/refusal.ts'
 import type { Caller } from './callers.ts'
 import type { Cookies } from './cookies.ts'

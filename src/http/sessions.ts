@@ -1,8 +1,8 @@
 /** The page's routes of sessions: ending one's own, and what a terminal asks a person to endorse. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { endOwnSession } from '../core/session-end-steps.ts'
-import { endorsementOptions, endorseSession, refuseSessionRequest, showSessionRequest } from '../core/session-request-steps.ts'
+import { endOwnSession } from '../core/people/session-end-steps.ts'
+import { endorsementOptions, endorseSession, refuseSessionRequest, showSessionRequest } from '../core/people/session-request-steps.ts'
 import { answer } from './http-refusal.ts'
 import { readBody } from './json-body.ts'
 import { note, type PeopleHttp, person, view } from './people-http.ts'

@@ -1,8 +1,13 @@
 /** The routes of terminals: asking for a session, and ending it. No cookie is read here. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { beginSessionEnd, finishSessionEnd } from '../core/session-end-steps.ts'
-import { beginSessionRequest, completeSessionRequest, pollSessionRequest, possessSessionRequest } from '../core/session-request-steps.ts'
+import { beginSessionEnd, finishSessionEnd } from '../core/people/session-end-steps.ts'
+import {
+  beginSessionRequest,
+  completeSessionRequest,
+  pollSessionRequest,
+  possessSessionRequest,
+} from '../core/people/session-request-steps.ts'
 import { answer } from './http-refusal.ts'
 import { readBody } from './json-body.ts'
 import { note, type PeopleHttp } from './people-http.ts'

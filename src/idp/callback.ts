@@ -1,5 +1,5 @@
 /** What the browser brings back from a provider (RFC 6749 §4.1.2, RFC 9207), judged before anything is sent. */
-import type { IdpSecrets } from '../core/people.ts'
+import type { IdpSecrets } from '../core/people/people.ts'
 import { accepted, type Judged, loginRefused } from '../core/refusal.ts'
 
 const codeCharsMax = 4_096

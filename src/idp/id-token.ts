@@ -3,7 +3,7 @@
  * signature was verified.
  */
 import { type CryptoKey, compactVerify, errors } from 'jose'
-import { freshSeconds } from '../core/people.ts'
+import { freshSeconds } from '../core/people/people.ts'
 import { accepted, type Judged, loginRefused } from '../core/refusal.ts'
 import { parseStrictJson } from '../core/strict-json.ts'
 import { ID_TOKEN_ALGORITHMS } from './provider-keys.ts'

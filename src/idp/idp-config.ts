@@ -1,5 +1,5 @@
 /** An identity provider, as the configuration describes it. Paths are absolute; the secret is not in here, only where it is. */
-import type { ClaimMapping } from '../core/people.ts'
+import type { ClaimMapping } from '../core/people/people.ts'
 
 export interface IdpConfig {
   /** Unique: `[a-z0-9_-]{1,32}`. */

@@ -1,7 +1,7 @@
 /** The identity providers of the configuration: people are sent there, and what comes back is checked. */
 import { createHash } from 'node:crypto'
 import * as client from 'openid-client'
-import { freshSeconds, type IdpPort, type IdpSecrets, type IdpStatement } from '../core/people.ts'
+import { freshSeconds, type IdpPort, type IdpSecrets, type IdpStatement } from '../core/people/people.ts'
 import { accepted, type Judged, loginRefused } from '../core/refusal.ts'
 import { readCallback } from './callback.ts'
 import { clientAuth, exchangeCode, fetchUserinfo } from './exchange.ts'

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { LifecycleCode, LifecycleEvent } from '../core/audit-event.ts'
 import type { Handle } from '../core/identifiers.ts'
-import type { Policy } from '../core/policy.ts'
+import type { Policy } from '../core/policy/policy.ts'
 import { type LifecyclePort, StoreUnavailable } from '../core/ports.ts'
 import type { Stored } from '../core/records.ts'
 import type { AdminErrorCode } from './admin-protocol.ts'

@@ -1,6 +1,6 @@
 /** Inviting: a ticket with which a machine, or a person at the page, enrols once. */
 import { randomBytes } from 'node:crypto'
-import { ticketId, ticketText } from '../core/enrolment.ts'
+import { ticketId, ticketText } from '../core/enrolment/enrolment.ts'
 import type { IdentityRecord } from '../core/records.ts'
 import { type About, type Call, done, type Outcome, ROLE_UNKNOWN, record, refused } from './admin-call.ts'
 import type { AdminBody, Invitation } from './admin-protocol.ts'

@@ -5,7 +5,7 @@ import type {
   PublicKeyCredentialRequestOptionsJSON,
   RegistrationResponseJSON,
 } from '@simplewebauthn/browser'
-import type { DeviceView, PersonView, SessionRequestView } from '../core/people.ts'
+import type { DeviceView, PersonView, SessionRequestView } from '../core/people/people.ts'
 import { done, failed, type Outcome } from './failure.ts'
 import { isKnownCode } from './words.ts'
 

@@ -1,5 +1,5 @@
 /** The code of a terminal that has no browser: typed here, then judged like any other request. */
-import type { PersonView } from '../core/people.ts'
+import type { PersonView } from '../core/people/people.ts'
 import { call } from './api.ts'
 import { readCode } from './code.ts'
 import { textField } from './dialog.ts'

@@ -1,5 +1,5 @@
 /** One device of the person: what it is, what it gives, rename and remove. */
-import type { DeviceView, PersonView } from '../core/people.ts'
+import type { DeviceView, PersonView } from '../core/people/people.ts'
 import { call } from './api.ts'
 import { connectionWords } from './connection-words.ts'
 import { backupWords, bindingWords, missingWords, modelWords, nameCharsMax, nameProblem, stateWords } from './device-words.ts'

@@ -1,5 +1,5 @@
 /** A device in words: what it is, how much of that is proven, and what it is good for. */
-import type { DeviceView } from '../core/people.ts'
+import type { DeviceView } from '../core/people/people.ts'
 import { modelName } from './known-models.ts'
 import { demandWords } from './words.ts'
 

@@ -1,5 +1,5 @@
 /** A terminal asks to be signed in as this person: what it is, what it would get, and the tap. */
-import type { PersonView, SessionRequestView } from '../core/people.ts'
+import type { PersonView, SessionRequestView } from '../core/people/people.ts'
 import { call } from './api.ts'
 import { signWithPasskey } from './ceremony.ts'
 import { button, el, freshId } from './dom.ts'

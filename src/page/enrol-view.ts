@@ -1,5 +1,5 @@
 /** Enrolling this device: a name, two taps, and what came of it. */
-import type { DeviceView, PersonView } from '../core/people.ts'
+import type { DeviceView, PersonView } from '../core/people/people.ts'
 import { call } from './api.ts'
 import { makePasskey, obstacle, signWithPasskey } from './ceremony.ts'
 import { deviceFacts, roleList } from './device-card.ts'

@@ -1,5 +1,5 @@
 /** Signed in: the person's roles, devices and live sessions. */
-import type { PersonView, SessionView } from '../core/people.ts'
+import type { PersonView, SessionView } from '../core/people/people.ts'
 import { call } from './api.ts'
 import { connectionWords } from './connection-words.ts'
 import { deviceCard } from './device-card.ts'

@@ -1,5 +1,5 @@
 /** Starts the page: who is signed in, where in the page the address leads, and then that view. */
-import type { PersonView } from '../core/people.ts'
+import type { PersonView } from '../core/people/people.ts'
 import { call, type PageInfo, readPageInfo } from './api.ts'
 import { endCeremony } from './ceremony.ts'
 import { codeView } from './code-view.ts'

@@ -1,5 +1,5 @@
 /** The page as its views see it: who is signed in, where to go, what to say aloud. */
-import type { PersonView } from '../core/people.ts'
+import type { PersonView } from '../core/people/people.ts'
 import type { PageInfo } from './api.ts'
 import { elementOf } from './dom.ts'
 import type { Place } from './place.ts'

@@ -1,6 +1,6 @@
 /** Tells the browser which passkeys still count, so that it stops offering the others. A browser may ignore it. */
 import { sendSignal } from '@simplewebauthn/browser'
-import type { PersonView } from '../core/people.ts'
+import type { PersonView } from '../core/people/people.ts'
 
 /** After a device was removed. `removed`: its credential id. */
 export async function signalRemoved(removed: string, { rpId, userHandle, devices }: PersonView): Promise<void> {

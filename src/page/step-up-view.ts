@@ -1,5 +1,5 @@
 /** What is needed before a device can be added: room, a fresh login, or a tap of one that is enrolled. */
-import type { PersonView } from '../core/people.ts'
+import type { PersonView } from '../core/people/people.ts'
 import { button, el } from './dom.ts'
 import type { Failure } from './failure.ts'
 import type { Page, View } from './page.ts'

@@ -2,8 +2,8 @@
 import { X509Certificate } from 'node:crypto'
 import { compactVerify, decodeProtectedHeader } from 'jose'
 import { z } from 'zod'
-import { chainCertificatesMax, leadsToRoot } from '../core/certificate-chain.ts'
-import type { MetadataEntry } from '../core/people.ts'
+import type { MetadataEntry } from '../core/people/people.ts'
+import { chainCertificatesMax, leadsToRoot } from '../core/webauthn/certificate-chain.ts'
 
 /** The name that the signing certificate bears: the roots of FIDO's service sign the certificates of half the web as well. */
 const SERVICE_HOST = 'mds.fidoalliance.org'

@@ -5,7 +5,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { SettingsService } from '@simplewebauthn/server'
-import type { MetadataPort } from '../core/people.ts'
+import type { MetadataPort } from '../core/people/people.ts'
 import { type MetadataBlob, readBlob } from './mds-blob.ts'
 import { watchDirectory } from './watch-directory.ts'
 

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { fromUtf8 } from '../core/encoding.ts'
-import type { Policy } from '../core/policy.ts'
-import { type ParsedPolicy, type PolicyIssue, type PolicyOptions, parsePolicy } from '../core/policy-document.ts'
+import type { Policy } from '../core/policy/policy.ts'
+import { type ParsedPolicy, type PolicyIssue, type PolicyOptions, parsePolicy } from '../core/policy/policy-document.ts'
 import { watchDirectory } from './watch-directory.ts'
 
 const fileBytesMax = 256 * 1024

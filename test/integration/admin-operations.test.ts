@@ -1,7 +1,7 @@
 /** What administrators do through the admin API, on real nats-servers. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { ticketId } from '../../src/core/enrolment.ts'
+import { ticketId } from '../../src/core/enrolment/enrolment.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
 import type { Link } from '../../src/nats/connection.ts'
 import { type AdminDeployment, answerOf, errorOf, startAdminDeployment } from '../support/admin-deployment.ts'

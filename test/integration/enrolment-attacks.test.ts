@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { ticketId } from '../../src/core/enrolment.ts'
+import { ticketId } from '../../src/core/enrolment/enrolment.ts'
 import {
   type Answer,
   activeIn,

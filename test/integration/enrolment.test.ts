@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { enrolMachine } from '../../src/client/enrol.ts'
 import { generateFileKey } from '../../src/client/software-authenticator.ts'
-import { machineUserHandle, ticketId } from '../../src/core/enrolment.ts'
+import { machineUserHandle, ticketId } from '../../src/core/enrolment/enrolment.ts'
 import { type CredentialId, credentialKey } from '../../src/core/identifiers.ts'
 import type { IdentityRecord } from '../../src/core/records.ts'
 import {

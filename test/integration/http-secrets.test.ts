@@ -1,7 +1,7 @@
 /** Everything that people and terminals send or are given in secret, over a whole run with its failures, and where it must not be found. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { idpSecretsOf } from '../../src/core/login.ts'
+import { idpSecretsOf } from '../../src/core/people/login.ts'
 import { StoreUnavailable } from '../../src/core/ports.ts'
 import { asked, endorse, enrol, signIn, tapIn } from '../support/page-steps.ts'
 import { softwarePasskey } from '../support/passkey.ts'

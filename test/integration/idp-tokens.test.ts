@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { before, describe, test } from 'node:test'
 import { exportJWK } from 'jose'
-import { freshSeconds } from '../../src/core/people.ts'
+import { freshSeconds } from '../../src/core/people/people.ts'
 import { createIdp } from '../../src/idp/idp.ts'
 import {
   confusedToken,

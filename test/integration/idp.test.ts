@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { freshSeconds, type IdpPort, type IdpSecrets } from '../../src/core/people.ts'
+import { freshSeconds, type IdpPort, type IdpSecrets } from '../../src/core/people/people.ts'
 import type { Judged } from '../../src/core/refusal.ts'
 import { createIdp } from '../../src/idp/idp.ts'
 import type { IdpConfig } from '../../src/idp/idp-config.ts'

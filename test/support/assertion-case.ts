@@ -1,11 +1,11 @@
 /** A valid assertion with the record and expectation that it fits: each test breaks one thing of it. */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { isoCBOR } from '@simplewebauthn/server/helpers'
-import type { AssertedCredential, ExpectedAssertion } from '../../src/core/assertion.ts'
-import { judgeSignCount, verifyAssertion } from '../../src/core/assertion.ts'
-import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
 import { DEFAULT_ALGORITHMS } from '../../src/core/rules.ts'
+import type { AssertedCredential, ExpectedAssertion } from '../../src/core/webauthn/assertion.ts'
+import { judgeSignCount, verifyAssertion } from '../../src/core/webauthn/assertion.ts'
+import { parseAssertionResponse } from '../../src/core/webauthn/assertion-response.ts'
 import { type AssertionInput, b64u, FLAGS, type TestKey, testAssertion, testKey } from './test-authenticator.ts'
 
 const CHALLENGE = new Uint8Array(createHash('sha256').update('challenge').digest())

@@ -1,8 +1,7 @@
 /** A person at the page who enrols devices: the three steps with a software passkey, and each of them alone. */
-
-import { activateDevice, beginDevice, registerDevice } from '../../src/core/device-steps.ts'
-import type { Occasion } from '../../src/core/enrolment-events.ts'
-import type { SignedIn } from '../../src/core/people.ts'
+import type { Occasion } from '../../src/core/enrolment/enrolment-events.ts'
+import { activateDevice, beginDevice, registerDevice } from '../../src/core/people/device-steps.ts'
+import type { SignedIn } from '../../src/core/people/people.ts'
 import type { CredentialRecord, LoginRecord } from '../../src/core/records.ts'
 import { accepted, type Judged } from '../../src/core/refusal.ts'
 import { type Passkey, type PasskeyOptions, softwarePasskey } from './passkey.ts'

@@ -1,6 +1,6 @@
 /** The exchange of docs/enrolment.md, made again: fixed key, ticket, clock and random bytes; Ed25519 signatures are deterministic. */
 import { createAssertion, createRegistration, fileKeyFromPkcs8 } from '../../src/client/software-authenticator.ts'
-import { ticketId, ticketText } from '../../src/core/enrolment.ts'
+import { ticketId, ticketText } from '../../src/core/enrolment/enrolment.ts'
 import { MACHINE_ORIGIN } from '../../src/core/protocol.ts'
 import type { CeremonyRecord, CredentialRecord, TicketRecord } from '../../src/core/records.ts'
 import { createHttpServer, DEFAULT_RATE_LIMITS } from '../../src/http/server.ts'

@@ -1,8 +1,8 @@
 /** The enrolment server on a real port, over stores in memory, and a client that can do everything wrong. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { ticketId, ticketText } from '../../src/core/enrolment.ts'
-import type { EnrolmentWorld } from '../../src/core/enrolment-steps.ts'
+import { ticketId, ticketText } from '../../src/core/enrolment/enrolment.ts'
+import type { EnrolmentWorld } from '../../src/core/enrolment/enrolment-steps.ts'
 import { parseHandle, parseRoleName, type RoleName } from '../../src/core/identifiers.ts'
 import { type CeremonyPurpose, ceremonyChallenge, MACHINE_ORIGIN } from '../../src/core/protocol.ts'
 import type { CeremonyRecord, CredentialRecord, TicketRecord } from '../../src/core/records.ts'

@@ -1,6 +1,6 @@
 /** Logins at a hostile issuer, for a file of tests: one issuer, reset before each. */
 import { after, before, beforeEach } from 'node:test'
-import type { IdpPort } from '../../src/core/people.ts'
+import type { IdpPort } from '../../src/core/people/people.ts'
 import type { Judged } from '../../src/core/refusal.ts'
 import { createIdp, type IdpOptions } from '../../src/idp/idp.ts'
 import type { IdpConfig } from '../../src/idp/idp-config.ts'

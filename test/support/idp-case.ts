@@ -1,6 +1,6 @@
 /** An identity provider as tests configure it, and one login at it without a browser. */
 import { readFileSync } from 'node:fs'
-import type { IdpSecrets } from '../../src/core/people.ts'
+import type { IdpSecrets } from '../../src/core/people/people.ts'
 import type { IdpOptions } from '../../src/idp/idp.ts'
 import type { IdpConfig } from '../../src/idp/idp-config.ts'
 

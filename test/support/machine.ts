@@ -1,9 +1,9 @@
 /** A machine that was enrolled: its key file's content, its record as the verifier keeps it, and how often it signed. */
 import type { MachineKey } from '../../src/client/key-file.ts'
 import { type FileKey, generateFileKey, type SigningKey } from '../../src/client/software-authenticator.ts'
-import type { AssertedCredential } from '../../src/core/assertion.ts'
 import { base64url } from '../../src/core/encoding.ts'
 import { type CredentialId, parseCredentialId } from '../../src/core/identifiers.ts'
+import type { AssertedCredential } from '../../src/core/webauthn/assertion.ts'
 
 export interface TestMachine {
   key: MachineKey

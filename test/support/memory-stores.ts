@@ -1,7 +1,7 @@
 /** Stores in memory with the compare-and-set of the real ones. Every operation yields first, so that races are real. */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { LifecycleEvent } from '../../src/core/audit-event.ts'
-import type { IdentityRegistry } from '../../src/core/enrolment-steps.ts'
+import type { IdentityRegistry } from '../../src/core/enrolment/enrolment-steps.ts'
 import { AuditUnavailable, type LifecyclePort, type RecordPort } from '../../src/core/ports.ts'
 import type { IdentityRecord, Stored } from '../../src/core/records.ts'
 

@@ -1,7 +1,7 @@
 /** The outside world of the journey as plain objects, with real compare-and-set semantics. */
 import type { VerdictEvent } from '../../src/core/audit-event.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import type { Policy } from '../../src/core/policy.ts'
+import type { Policy } from '../../src/core/policy/policy.ts'
 import { type AnswerPort, AuditUnavailable, StoreUnavailable, type World } from '../../src/core/ports.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from '../../src/core/records.ts'
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { decodeAttestationObject, parseAuthenticatorData } from '@simplewebauthn/server/helpers'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
-import type { DeviceView } from '../../src/core/people.ts'
+import type { DeviceView } from '../../src/core/people/people.ts'
 import type { StubState } from './page-stub.ts'
 import { deviceView } from './page-views.ts'
 

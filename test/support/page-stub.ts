@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { bundlePage } from '../../scripts/build-page.ts'
-import type { PersonView, SessionRequestView } from '../../src/core/people.ts'
+import type { PersonView, SessionRequestView } from '../../src/core/people/people.ts'
 import { PAGE_POLICY } from '../../src/http/answer-headers.ts'
 import { type StubAnswer, stubAnswers } from './page-stub-answers.ts'
 import { personView } from './page-views.ts'

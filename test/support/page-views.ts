@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createUser } from 'nkeys.js'
 import { type CredentialId, parseCredentialId, parseHandle, parseUserNkey, type UserNkey } from '../../src/core/identifiers.ts'
-import type { DeviceView, PersonView, SessionRequestView, SessionView } from '../../src/core/people.ts'
+import type { DeviceView, PersonView, SessionRequestView, SessionView } from '../../src/core/people/people.ts'
 
 function present<T>(value: T | null): T {
   if (value === null) throw new Error('making an example')

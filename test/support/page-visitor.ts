@@ -1,8 +1,8 @@
 /** A person at the real page, without the page: the same calls over HTTP, with a software passkey as the browser's. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { ticketId, ticketText } from '../../src/core/enrolment.ts'
-import type { SessionRequestView } from '../../src/core/people.ts'
+import { ticketId, ticketText } from '../../src/core/enrolment/enrolment.ts'
+import type { SessionRequestView } from '../../src/core/people/people.ts'
 import type { TicketRecord } from '../../src/core/records.ts'
 import { type Passkey, softwarePasskey } from './passkey.ts'
 import type { Product } from './product.ts'

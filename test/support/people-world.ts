@@ -3,8 +3,8 @@
  * them. It is longer than 300 lines because every port of that world is here, and tests set up one thing.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { ticketId, ticketText } from '../../src/core/enrolment.ts'
-import type { Occasion } from '../../src/core/enrolment-events.ts'
+import { ticketId, ticketText } from '../../src/core/enrolment/enrolment.ts'
+import type { Occasion } from '../../src/core/enrolment/enrolment-events.ts'
 import { credentialKey, type Handle, parseAccountName, parseCredentialId, type UserNkey } from '../../src/core/identifiers.ts'
 import type {
   ClaimMapping,
@@ -15,8 +15,8 @@ import type {
   PeopleWorld,
   PersonIdentities,
   SessionRegistry,
-} from '../../src/core/people.ts'
-import { DEFAULT_PERSON_ENROLMENT, type Policy, type Requirements, type Role } from '../../src/core/policy.ts'
+} from '../../src/core/people/people.ts'
+import { DEFAULT_PERSON_ENROLMENT, type Policy, type Requirements, type Role } from '../../src/core/policy/policy.ts'
 import type {
   CeremonyRecord,
   CredentialRecord,

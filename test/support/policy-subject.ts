@@ -1,8 +1,8 @@
 /** Identities and circumstances for tests of the policy. */
 import { type AccountName, credentialKey, parseAccountName, parseCredentialId } from '../../src/core/identifiers.ts'
-import type { Requirements } from '../../src/core/policy.ts'
+import type { Requirements } from '../../src/core/policy/policy.ts'
+import type { GrantSubject } from '../../src/core/policy/resolve.ts'
 import type { CredentialClass, CredentialRecord, HeldRole } from '../../src/core/records.ts'
-import type { GrantSubject } from '../../src/core/resolve.ts'
 import { credentialRecord, handleOf, identityRecord, roleOf } from './records.ts'
 
 function real<T>(value: T | null): T {

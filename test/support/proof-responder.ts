@@ -1,7 +1,6 @@
 /** A verifier in miniature for the SDK's tests: it checks proofs and resumes, and forgets everything else. */
 import { EventEmitter, once } from 'node:events'
 import { connect, nkeyAuthenticator } from 'nats'
-import { verifyAssertion } from '../../src/core/assertion.ts'
 import { ed25519PrivateKey, ed25519Sign } from '../../src/core/ed25519.ts'
 import { base64url, fromBase64url, fromUtf8, utf8 } from '../../src/core/encoding.ts'
 import { type Nonce, parseNonce, type UserNkey } from '../../src/core/identifiers.ts'
@@ -10,6 +9,7 @@ import { readOffer } from '../../src/core/proof.ts'
 import { connectChallenge, MACHINE_ORIGIN } from '../../src/core/protocol.ts'
 import { verifyBoundResume } from '../../src/core/session.ts'
 import { sha256 } from '../../src/core/sha256.ts'
+import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
 import type { Deployment } from './deployment.ts'
 import type { TestMachine } from './machine.ts'
 

@@ -1,11 +1,8 @@
 /** A terminal that asks for a session, and a person who answers it, over the steps of core. */
 import assert from 'node:assert/strict'
 import { createSessionKey, type SessionKey } from '../../src/client/session-key.ts'
-import type { SignedIn } from '../../src/core/people.ts'
-import { ceremonyChallenge, possessionMessage, sessionSubject } from '../../src/core/protocol.ts'
-import type { LoginRecord } from '../../src/core/records.ts'
-import type { Judged } from '../../src/core/refusal.ts'
-import { requestIdOfName } from '../../src/core/session-request.ts'
+import type { SignedIn } from '../../src/core/people/people.ts'
+import { requestIdOfName } from '../../src/core/people/session-request.ts'
 import {
   beginSessionRequest,
   completeSessionRequest,
@@ -14,7 +11,10 @@ import {
   pollSessionRequest,
   possessSessionRequest,
   showSessionRequest,
-} from '../../src/core/session-request-steps.ts'
+} from '../../src/core/people/session-request-steps.ts'
+import { ceremonyChallenge, possessionMessage, sessionSubject } from '../../src/core/protocol.ts'
+import type { LoginRecord } from '../../src/core/records.ts'
+import type { Judged } from '../../src/core/refusal.ts'
 import { sha256 } from '../../src/core/sha256.ts'
 import type { Passkey } from './passkey.ts'
 import { peopleWorld, putDevice, putLogin, putPerson, type TestPeopleWorld } from './people-world.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { checkAssertionLine } from '../../src/core/assertion-check.ts'
+import { checkAssertionLine } from '../../src/core/webauthn/assertion-check.ts'
 import { type CaseChange, lineOf, machineCase, PERSON_ORIGIN, personCase } from '../support/assertion-case.ts'
 import { b64u, FLAGS, testKey } from '../support/test-authenticator.ts'
 

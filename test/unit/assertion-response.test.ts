@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
 import { base64url } from '../../src/core/encoding.ts'
+import { parseAssertionResponse } from '../../src/core/webauthn/assertion-response.ts'
 
 const bytes = (length: number): string => base64url(new Uint8Array(length).fill(7))
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { judgeSignCount, verifyAssertion } from '../../src/core/assertion.ts'
-import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
 import { DENIALS } from '../../src/core/denial.ts'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
+import { judgeSignCount, verifyAssertion } from '../../src/core/webauthn/assertion.ts'
+import { parseAssertionResponse } from '../../src/core/webauthn/assertion-response.ts'
 import {
   bytesOf,
   type CaseChange,

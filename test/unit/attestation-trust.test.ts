@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import type { RegistrationResponseJSON } from '@simplewebauthn/server'
 import { SettingsService } from '@simplewebauthn/server'
-import { gradeTrust, REFUSED_STATUSES } from '../../src/core/attestation-trust.ts'
-import type { MetadataEntry } from '../../src/core/people.ts'
-import { verifyPersonRegistration } from '../../src/core/person-registration.ts'
+import type { MetadataEntry } from '../../src/core/people/people.ts'
+import { verifyPersonRegistration } from '../../src/core/people/person-registration.ts'
+import { gradeTrust, REFUSED_STATUSES } from '../../src/core/webauthn/attestation-trust.ts'
 import {
   aaguidExtension,
   androidLeaf,

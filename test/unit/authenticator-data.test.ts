@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parseAuthenticatorData } from '../../src/core/authenticator-data.ts'
+import { parseAuthenticatorData } from '../../src/core/webauthn/authenticator-data.ts'
 
 const head = (flags: number, signCount = 0) => {
   const bytes = new Uint8Array(37).fill(7, 0, 32)

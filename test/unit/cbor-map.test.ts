@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { isOneCborMap } from '../../src/core/cbor-map.ts'
+import { isOneCborMap } from '../../src/core/webauthn/cbor-map.ts'
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
 

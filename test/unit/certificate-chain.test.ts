@@ -1,7 +1,7 @@
 /** Chains of certificates: what leads to a root, and what does not. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { leadsToRoot } from '../../src/core/certificate-chain.ts'
+import { leadsToRoot } from '../../src/core/webauthn/certificate-chain.ts'
 import { attestationRoot, type CertificateChange, PACKED_SUBJECT, type TestIssuer } from '../support/attestation.ts'
 
 const now = new Date()

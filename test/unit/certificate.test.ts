@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { EXTENSION, readCertificate } from '../../src/core/certificate.ts'
+import { EXTENSION, readCertificate } from '../../src/core/webauthn/certificate.ts'
 import { aaguidExtension, attestationRoot } from '../support/attestation.ts'
 
 const AAGUID = '0102030a-0000-4000-8000-00000000abcd'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parseClientData } from '../../src/core/client-data.ts'
+import { parseClientData } from '../../src/core/webauthn/client-data.ts'
 
 const read = (text: string) => parseClientData(new TextEncoder().encode(text))
 

@@ -10,11 +10,11 @@ import {
   generateFileKey,
   type SigningKey,
 } from '../../src/client/software-authenticator.ts'
-import { verifyAssertion } from '../../src/core/assertion.ts'
-import { parseAssertionResponse } from '../../src/core/assertion-response.ts'
 import { base64url } from '../../src/core/encoding.ts'
 import { type CredentialId, parseCredentialId } from '../../src/core/identifiers.ts'
 import { MACHINE_ORIGIN } from '../../src/core/protocol.ts'
+import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
+import { parseAssertionResponse } from '../../src/core/webauthn/assertion-response.ts'
 
 const rpId = 'machines.test'
 const ceremony = () => ({

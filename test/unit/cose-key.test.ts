@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, verify } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { coseKeyOf, parseCoseKey, verifyCoseSignature } from '../../src/core/cose-key.ts'
+import { coseKeyOf, parseCoseKey, verifyCoseSignature } from '../../src/core/webauthn/cose-key.ts'
 import { bytesOf, coseBytes, EC_CURVES, ecKeyOn } from '../support/assertion-case.ts'
 import { b64u, testKey } from '../support/test-authenticator.ts'
 

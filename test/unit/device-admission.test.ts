@@ -1,10 +1,10 @@
 /** Who may enrol a device and how many: a fresh login, a tap, a place that is free. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { registrationsPerPersonMax } from '../../src/core/device-enrolment.ts'
-import { activateDevice, beginDevice, registerDevice } from '../../src/core/device-steps.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
+import { registrationsPerPersonMax } from '../../src/core/people/device-enrolment.ts'
+import { activateDevice, beginDevice, registerDevice } from '../../src/core/people/device-steps.ts'
+import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy/policy.ts'
 import { enrol, register, signedInAs, signIn } from '../support/device-enrolment.ts'
 import { softwarePasskey } from '../support/passkey.ts'
 import { peopleWorld, personPolicy, putDevice, putPerson, putTicket, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'

@@ -1,8 +1,8 @@
 /** The ceremonies of enrolling a device: each serves once, for one login and one purpose, and the first assertion is judged whole. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { activateDevice, beginDevice, registerDevice } from '../../src/core/device-steps.ts'
-import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
+import { activateDevice, beginDevice, registerDevice } from '../../src/core/people/device-steps.ts'
+import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy/policy.ts'
 import { register, signIn } from '../support/device-enrolment.ts'
 import { softwarePasskey } from '../support/passkey.ts'
 import { peopleWorld, personPolicy, putPerson, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'

@@ -1,9 +1,9 @@
 /** Enrolling a person's devices: begin, register, activate, and everything that must not lead to a device. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { activateDevice, beginDevice, registerDevice } from '../../src/core/device-steps.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy.ts'
+import { activateDevice, beginDevice, registerDevice } from '../../src/core/people/device-steps.ts'
+import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy/policy.ts'
 import { AuditUnavailable, StoreUnavailable } from '../../src/core/ports.ts'
 import { enrol, register, signedInAs, signIn } from '../support/device-enrolment.ts'
 import { softwarePasskey } from '../support/passkey.ts'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { REFUSALS } from '../../src/core/refusal.ts'
-import { REGISTRATION_CHECKS } from '../../src/core/registration-checks.ts'
+import { REGISTRATION_CHECKS } from '../../src/core/webauthn/registration-checks.ts'
 import { enrolmentExample } from '../support/enrolment-example.ts'
 
 // What only people meet is in docs/refusals.md, with everything else.

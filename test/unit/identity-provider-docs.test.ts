@@ -4,9 +4,9 @@ import { describe, test } from 'node:test'
 import { z } from 'zod'
 import { identityProviders, toIdpConfigs } from '../../src/config-identity-providers.ts'
 import { LIFECYCLE } from '../../src/core/audit-event.ts'
-import { readClaims } from '../../src/core/claim-mapping.ts'
-import type { IdpStatement } from '../../src/core/people.ts'
-import { parseYaml } from '../../src/core/yaml-document.ts'
+import { readClaims } from '../../src/core/people/claim-mapping.ts'
+import type { IdpStatement } from '../../src/core/people/people.ts'
+import { parseYaml } from '../../src/core/policy/yaml-document.ts'
 import type { IdpConfig } from '../../src/idp/idp-config.ts'
 
 function statement(claims: Record<string, unknown>): IdpStatement {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { atPointer, parsePointer } from '../../src/core/json-pointer.ts'
+import { atPointer, parsePointer } from '../../src/core/people/json-pointer.ts'
 
 describe('JSON pointers', () => {
   test('are those of RFC 6901', () => {

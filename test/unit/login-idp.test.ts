@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
-import { idpSecretsOf, loginIdOf } from '../../src/core/login.ts'
-import { beginIdpLogin, endLogin, finishIdpLogin, signedIn } from '../../src/core/login-steps.ts'
+import { idpSecretsOf, loginIdOf } from '../../src/core/people/login.ts'
+import { beginIdpLogin, endLogin, finishIdpLogin, signedIn } from '../../src/core/people/login-steps.ts'
 import type { LoginRecord } from '../../src/core/records.ts'
 import { loginRefused } from '../../src/core/refusal.ts'
 import {

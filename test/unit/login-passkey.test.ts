@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { beforeEach, describe, test } from 'node:test'
-import { issueCeremony } from '../../src/core/ceremony.ts'
+import { issueCeremony } from '../../src/core/enrolment/ceremony.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { loginIdOf } from '../../src/core/login.ts'
-import { beginPasskeyLogin, finishPasskeyLogin, signedIn } from '../../src/core/login-steps.ts'
+import { loginIdOf } from '../../src/core/people/login.ts'
+import { beginPasskeyLogin, finishPasskeyLogin, signedIn } from '../../src/core/people/login-steps.ts'
 import type { CeremonyRecord, CredentialRecord } from '../../src/core/records.ts'
 import { type Passkey, softwarePasskey } from '../support/passkey.ts'
 import {

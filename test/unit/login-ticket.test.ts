@@ -1,8 +1,8 @@
 /** Signing in with an invitation: which tickets are good, whose identity they are for, and that a login does not spend them. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
-import { loginIdOf } from '../../src/core/login.ts'
-import { endLogin, loginWithTicket, signedIn } from '../../src/core/login-steps.ts'
+import { loginIdOf } from '../../src/core/people/login.ts'
+import { endLogin, loginWithTicket, signedIn } from '../../src/core/people/login-steps.ts'
 import type { TicketRecord } from '../../src/core/records.ts'
 import { peopleWorld, putLogin, putPerson, putTicket, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'
 import { handleOf, identityRecord, roleOf } from '../support/records.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { DEVICE_CHECKS } from '../../src/core/device-policy.ts'
+import { DEVICE_CHECKS } from '../../src/core/people/device-policy.ts'
 
 test('docs/people.md has the checks of device_refused, in their order', () => {
   const page = readFileSync(new URL('../../docs/people.md', import.meta.url), 'utf8')

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readClaims } from '../../src/core/claim-mapping.ts'
 import { parseHandle } from '../../src/core/identifiers.ts'
-import { handleCandidates } from '../../src/core/person-handle.ts'
+import { readClaims } from '../../src/core/people/claim-mapping.ts'
+import { handleCandidates } from '../../src/core/people/person-handle.ts'
 import { mappingFor, statementOf } from '../support/people-world.ts'
 
 const hint = fc.stringMatching(/^[a-z0-9_-]{1,90}$/)

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { signedIn } from '../../src/core/login-steps.ts'
-import type { PersonView } from '../../src/core/people.ts'
-import { viewPerson } from '../../src/core/person-view.ts'
+import { signedIn } from '../../src/core/people/login-steps.ts'
+import type { PersonView } from '../../src/core/people/people.ts'
+import { viewPerson } from '../../src/core/people/person-view.ts'
 import { peopleWorld, putDevice, putLogin, putPerson, RP_ID, refusalOf, type TestPeopleWorld } from '../support/people-world.ts'
 import { handleOf, roleOf, sessionRecord } from '../support/records.ts'
 

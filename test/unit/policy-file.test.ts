@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import type { Policy } from '../../src/core/policy.ts'
+import type { Policy } from '../../src/core/policy/policy.ts'
 import { type PolicyFile, PolicyInvalid, type PolicyRefusal, watchPolicyFile } from '../../src/policy/policy-file.ts'
 import { accountName } from '../support/policy-subject.ts'
 

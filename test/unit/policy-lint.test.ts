@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { parsePolicy } from '../../src/core/policy-document.ts'
-import { LINT_RULES, lintPolicy } from '../../src/core/policy-lint.ts'
+import { parsePolicy } from '../../src/core/policy/policy-document.ts'
+import { LINT_RULES, lintPolicy } from '../../src/core/policy/policy-lint.ts'
 import { accountName } from '../support/policy-subject.ts'
 
 function findings(roles: string): string[] {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { protocolExamples } from '../../scripts/protocol-examples.ts'
-import { verifyAssertion } from '../../src/core/assertion.ts'
 import { parseNonce, parseServerUrl, parseUserNkey } from '../../src/core/identifiers.ts'
 import { readOffer } from '../../src/core/proof.ts'
 import { connectChallenge } from '../../src/core/protocol.ts'
 import type { CredentialRecord } from '../../src/core/records.ts'
 import { verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
 import { sha256 } from '../../src/core/sha256.ts'
+import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
 
 const examples = protocolExamples()
 const value = (name: string): string => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { verifyMachineRegistration } from '../../src/core/registration.ts'
+import { verifyMachineRegistration } from '../../src/core/webauthn/registration.ts'
 import { b64u, testKey } from '../support/test-authenticator.ts'
 import { testRegistration } from '../support/test-registration.ts'
 

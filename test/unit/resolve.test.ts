@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Grant, Policy } from '../../src/core/policy.ts'
-import { parsePolicy } from '../../src/core/policy-document.ts'
+import type { Grant, Policy } from '../../src/core/policy/policy.ts'
+import { parsePolicy } from '../../src/core/policy/policy-document.ts'
+import { resolveGrant } from '../../src/core/policy/resolve.ts'
 import type { CredentialRecord } from '../../src/core/records.ts'
-import { resolveGrant } from '../../src/core/resolve.ts'
 import { accountName, grantSubject, heldRole, type SubjectSpec, testNow } from '../support/policy-subject.ts'
 import { roleOf } from '../support/records.ts'
 

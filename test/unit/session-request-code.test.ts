@@ -4,8 +4,13 @@ import { describe, test } from 'node:test'
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server'
 import { createSessionKey } from '../../src/client/session-key.ts'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { requestIdOfCode } from '../../src/core/session-request.ts'
-import { beginSessionRequest, endorsementOptions, endorseSession, refuseSessionRequest } from '../../src/core/session-request-steps.ts'
+import { requestIdOfCode } from '../../src/core/people/session-request.ts'
+import {
+  beginSessionRequest,
+  endorsementOptions,
+  endorseSession,
+  refuseSessionRequest,
+} from '../../src/core/people/session-request-steps.ts'
 import { peopleWorld, personPolicy, personRole, refusalOf } from '../support/people-world.ts'
 import { alice, challengeFor, sessionOf, show, someone, stateOf, tap, terminal, value } from '../support/terminal.ts'
 

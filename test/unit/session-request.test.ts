@@ -3,8 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createSessionKey } from '../../src/client/session-key.ts'
 import { parseUserNkey } from '../../src/core/identifiers.ts'
-import { CODE_LETTERS, sessionCheckCode } from '../../src/core/protocol.ts'
-import type { SessionRequestRecord } from '../../src/core/records.ts'
 import {
   callbackUrl,
   challengeOfRequest,
@@ -16,7 +14,9 @@ import {
   provesPossession,
   readCode,
   requestIdOfCode,
-} from '../../src/core/session-request.ts'
+} from '../../src/core/people/session-request.ts'
+import { CODE_LETTERS, sessionCheckCode } from '../../src/core/protocol.ts'
+import type { SessionRequestRecord } from '../../src/core/records.ts'
 import { sha256 } from '../../src/core/sha256.ts'
 import { refusalOf } from '../support/people-world.ts'
 import { newUserNkey } from '../support/records.ts'

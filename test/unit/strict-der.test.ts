@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { isStrictEcdsaSignature } from '../../src/core/strict-der.ts'
+import { isStrictEcdsaSignature } from '../../src/core/webauthn/strict-der.ts'
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
 const R = '11'.repeat(32)

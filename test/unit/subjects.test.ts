@@ -12,7 +12,7 @@ import {
   reachBelow,
   subjectProblem,
   subscribeEntryProblem,
-} from '../../src/core/subjects.ts'
+} from '../../src/core/policy/subjects.ts'
 
 const names = ['a', 'b'] as const
 const literals = everySubject(5, names)

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseRoleName, type RoleName } from '../../src/core/identifiers.ts'
-import { subjectProblem } from '../../src/core/subjects.ts'
-import { compileSubject, expandSubject, isSafeTokenValue, subjectTokens } from '../../src/core/template.ts'
+import { subjectProblem } from '../../src/core/policy/subjects.ts'
+import { compileSubject, expandSubject, isSafeTokenValue, subjectTokens } from '../../src/core/policy/template.ts'
 import { anyText } from '../support/any-text.ts'
 
 const role = parseRoleName('writers') as RoleName

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { TimeWindow } from '../../src/core/policy.ts'
-import { isTimeZone, isWithinWindows, windowsCloseAt } from '../../src/core/time-window.ts'
+import type { TimeWindow } from '../../src/core/policy/policy.ts'
+import { isTimeZone, isWithinWindows, windowsCloseAt } from '../../src/core/policy/time-window.ts'
 
 const everyDay = [0, 1, 2, 3, 4, 5, 6]
 const clock = (text: string) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3))

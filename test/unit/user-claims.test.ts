@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { parseAccountName, parseHandle, parseUserNkey } from '../../src/core/identifiers.ts'
 import { encodePublicNkey } from '../../src/core/nkey.ts'
-import type { Permissions } from '../../src/core/policy.ts'
+import type { Permissions } from '../../src/core/policy/policy.ts'
 import { userClaims } from '../../src/core/user-claims.ts'
 
 const userNkey = parseUserNkey(encodePublicNkey('U', randomBytes(32)))
