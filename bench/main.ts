@@ -1,75 +1,77 @@
 /**
- * npm run bench [-- OPTIONS]: what one admitted connection costs, as ratios to the crypto floor of the same run
- * (docs/bench.md). Every round times everything once, so that all rows see the same noise; the figures are medians.
+ * npm run bench [-- OPTIONS]: what a connection costs, as ratios to the crypto floor of the same run and to other responders;
+ * what many credentials, storms and floods do to it (docs/bench.md). Tables to stdout, progress to stderr.
  */
-import { cpus } from 'node:os'
-import { resolve } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus, release, totalmem, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { startBenchedVerifier } from './connections.ts'
-import { type Floor, type Kind, timedFloor } from './floor.ts'
-import { timedDecide } from './in-process.ts'
-import type { Timed } from './measure.ts'
-import { type Figures, jsonOf, type Measured, type Subject, tableOf } from './report.ts'
+import { findNatsServer } from '../scripts/nats-server.ts'
+import { chooseCrypto } from '../src/crypto.ts'
+import { chartOf } from './chart.ts'
+import { endEverything, endOnInterrupt } from './cleanup.ts'
+import { benchFlood } from './flood.ts'
+import { readOptions } from './options.ts'
+import { writePage } from './page.ts'
+import { benchPopulations } from './populations.ts'
+import { jsonOf, tableOf } from './report.ts'
+import type { Machine, Run } from './result.ts'
+import { benchConnections } from './rounds.ts'
+import { benchStorms } from './storms.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    // For each row of a verifier process, over all rounds.
-    connections: { type: 'string', default: '3000' },
-    concurrency: { type: 'string', default: '64' },
-    rounds: { type: 'string', default: '7' },
-    // Another build (its `dist` directory), timed beside this one.
-    against: { type: 'string' },
-    // A directory for CPU profiles of the verifier processes.
-    profile: { type: 'string' },
-  },
-})
-const rounds = Number(values.rounds)
-const load = { connections: Math.ceil(Number(values.connections) / rounds), concurrency: Number(values.concurrency) }
-const callsPerRound = 500
-const warmUpLoads = 3
-const KINDS: readonly Kind[] = ['proof', 'resume']
-const builds: { subject: Subject; dist: string }[] = [
-  { subject: 'verifier process', dist: fileURLToPath(new URL('../dist', import.meta.url)) },
-]
-if (values.against !== undefined) builds.push({ subject: 'other build', dist: resolve(values.against) })
-const progress = (text: string) => void process.stderr.write(`${text}\n`)
+const GiB = 2 ** 30
+const options = readOptions(process.argv.slice(2))
+const begun = performance.now()
+const progress = (text: string) => void process.stderr.write(`${((performance.now() - begun) / 1000).toFixed(0).padStart(4)} s  ${text}\n`)
 
-const rows: (Measured & { timed: Timed<Figures> })[] = []
-const floors: Floor[] = []
-const stops: (() => Promise<void>)[] = []
+// Each server and verifier listens for the end of the bench.
+process.setMaxListeners(0)
+if (options.chart === null) await bench()
+else draw(options.chart)
 
-async function prepareDecide(kind: Kind, xkey: boolean): Promise<void> {
-  const timed = await timedDecide(kind, { xkey, calls: callsPerRound })
-  rows.push({ subject: 'decide in process', kind, xkey, figures: [], timed: async () => ({ cpuMicros: await timed() }) })
+async function bench(): Promise<void> {
+  endOnInterrupt()
+  const { rounds, connections, concurrency, only } = options
+  const run: Run = {
+    machine: machine(),
+    seconds: 0,
+    load: { connections: connections * rounds, concurrency, rounds },
+    floors: [],
+    rows: [],
+    storms: [],
+    populations: [],
+    flood: [],
+  }
+  try {
+    if (only.includes('connections')) Object.assign(run, await benchConnections(options, progress))
+    // What is measured later has the machine to itself.
+    await endEverything()
+    if (only.includes('flood')) run.flood = await benchFlood(options.flood, progress)
+    if (only.includes('storms')) run.storms = await benchStorms(options.storms, progress)
+    if (only.includes('populations')) run.populations = await benchPopulations(options.populations, progress)
+  } finally {
+    await endEverything()
+  }
+  run.seconds = Math.round((performance.now() - begun) / 1000)
+  process.stdout.write(options.json ? jsonOf(run) : tableOf(run))
 }
 
-async function prepareVerifier({ subject, dist }: (typeof builds)[number], xkey: boolean): Promise<void> {
-  const verifier = await startBenchedVerifier({ xkey, dist, profileDir: values.profile ?? null })
-  stops.push(verifier.stop)
-  for (const kind of KINDS) {
-    const timed = verifier.timed(kind, load)
-    for (let i = 0; i < warmUpLoads; i++) await timed()
-    rows.push({ subject, kind, xkey, figures: [], timed })
+/** Writes the chart and the tables of docs/bench.md from a result that `--json` printed. */
+function draw(file: string): void {
+  const run = JSON.parse(readFileSync(file, 'utf8')) as Run
+  writeFileSync(fileURLToPath(new URL('../docs/images/bench.svg', import.meta.url)), chartOf(run))
+  writePage(run)
+}
+
+function machine(): Machine {
+  const server = execFileSync(findNatsServer(), ['--version'], { encoding: 'utf8' }).trim()
+  return {
+    cpus: cpus().length,
+    model: cpus()[0]?.model ?? '',
+    memoryGiB: Math.round(totalmem() / GiB),
+    os: `${type()} ${release()}`,
+    node: process.version,
+    natsServer: server.replace(/^nats-server: v/, ''),
+    crypto: chooseCrypto(process.env['NATS_WEBAUTHN_CRYPTO']).name,
   }
 }
-
-try {
-  progress('warming up')
-  const floor = await timedFloor(callsPerRound)
-  for (const xkey of [false, true]) for (const kind of KINDS) await prepareDecide(kind, xkey)
-  for (const xkey of [false, true]) for (const build of builds) await prepareVerifier(build, xkey)
-  for (let round = 1; round <= rounds; round++) {
-    progress(`round ${round} of ${rounds}`)
-    floors.push(await floor())
-    // Forth and back, so that nobody always comes after the same neighbour.
-    for (const row of round % 2 === 1 ? rows : rows.toReversed()) row.figures.push(await row.timed())
-  }
-} finally {
-  for (const stop of stops) await stop()
-}
-
-const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version }
-const run = { machine, load: { ...load, connections: load.connections * rounds, rounds }, floors, rows }
-process.stdout.write(values.json ? jsonOf(run) : tableOf(run))

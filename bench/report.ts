@@ -1,55 +1,51 @@
-/** The figures of all rounds as one table, or as JSON. Ratios are taken within a round, and their median is shown. */
-import type { Floor, Kind } from './floor.ts'
-import { median, spread } from './measure.ts'
+/** A run as tables for people, or as JSON. */
+import { type Aim, aimsOf } from './aims.ts'
+import { comparisonsOf, rowsOf } from './figures.ts'
+import { median } from './measure.ts'
+import type { Acquaintance, PopulationFigures } from './populations.ts'
+import type { Run } from './result.ts'
 
-export interface Figures {
-  cpuMicros: number
-  perSecond?: number
-  p50Ms?: number
-  p99Ms?: number
-}
+const labelWidth = 58
+const cellWidth = 10
 
-export type Subject = 'decide in process' | 'verifier process' | 'other build'
-
-/** One row of the table: what was timed, and its figures, one of each round. */
-export interface Measured {
-  subject: Subject
-  kind: Kind
-  xkey: boolean
-  figures: Figures[]
-}
-
-export interface Run {
-  machine: { cpus: number; model: string; node: string }
-  load: { connections: number; concurrency: number; rounds: number }
-  /** One of each round. */
-  floors: Floor[]
-  rows: Measured[]
-}
-
-interface Row extends Figures {
-  what: string
-  /** Times the crypto floor of the same kind. */
-  floorRatio: number
-  /** How far the rounds are apart, as a part of the median. */
-  spread: number
-}
-
-interface Comparison {
-  what: string
-  ratio: number
-  spread: number
-}
-
-const KINDS: readonly Kind[] = ['proof', 'resume']
-
-/** The run as a table for people. */
+/** The run as tables for people. */
 export function tableOf(run: Run): string {
-  const line = (what: string, ...cells: string[]) => `${what.padEnd(50)}${cells.map((cell) => cell.padStart(9)).join('')}`.trimEnd()
-  const number = (value: number | undefined, digits: number) => (value === undefined ? '' : value.toFixed(digits))
-  const percent = (part: number) => `${(part * 100).toFixed(0)} %`
+  const tables = [connectionTable(run), comparisonTable(run), populationTable(run), stormTable(run), floodTable(run), aimTable(aimsOf(run))]
+  const refused = refusedOf(run)
+  if (refused > 0)
+    tables.push([`${refused} connections of the first tables were refused:`, 'the machine was too busy for a figure to mean much.'])
+  return `${tables
+    .filter((lines) => lines.length > 1)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`
+}
+
+/** The run as JSON: all figures of each round, and what the tables make of them. */
+export function jsonOf(run: Run): string {
+  return `${JSON.stringify({ ...run, table: rowsOf(run), comparisons: comparisonsOf(run), aims: aimsOf(run) }, null, 1)}\n`
+}
+
+function refusedOf({ rows, populations }: Run): number {
+  const all = [...rows.flatMap(({ figures }) => figures), ...populations.flatMap(({ figures }) => Object.values(figures).flat())]
+  return all.reduce((sum, { refused = 0 }) => sum + refused, 0)
+}
+
+function line(what: string, ...cells: string[]): string {
+  return `${what.padEnd(labelWidth)}${cells.map((cell) => cell.padStart(cellWidth)).join('')}`.trimEnd()
+}
+
+function number(value: number | undefined, digits: number): string {
+  return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits)
+}
+
+function percent(part: number): string {
+  return `${(part * 100).toFixed(0)} %`
+}
+
+function connectionTable(run: Run): string[] {
+  if (run.floors.length === 0) return []
   return [
-    line('', 'CPU µs', '× floor', 'spread', 'conn/s', 'p50 ms', 'p99 ms'),
+    line('one connection', 'CPU µs', '× floor', 'spread', 'conn/s', 'p50 ms', 'p99 ms'),
     ...rowsOf(run).map((row) =>
       line(
         row.what,
@@ -61,73 +57,87 @@ export function tableOf(run: Run): string {
         number(row.p99Ms, 1),
       ),
     ),
-    '',
-    line('', 'ratio', 'spread'),
-    ...comparisonsOf(run).map((each) => line(each.what, number(each.ratio, 2), percent(each.spread))),
-    '',
-  ].join('\n')
+  ]
 }
 
-/** The run as JSON: machine, load, the table's rows and the crypto operations of each round. */
-export function jsonOf(run: Run): string {
-  const { machine, load, floors } = run
-  return `${JSON.stringify({ machine, load, rows: rowsOf(run), comparisons: comparisonsOf(run), floors }, null, 1)}\n`
-}
-
-function rowsOf({ floors, rows }: Run): Row[] {
-  const floorRows = KINDS.map((kind) => {
-    const micros = floors.map((floor) => floor[kind])
-    return { what: `crypto floor, ${kind}`, cpuMicros: median(micros), floorRatio: 1, spread: spread(micros) }
-  })
-  const measuredRows = rows.map((row) => {
-    const ratios = row.figures.map(({ cpuMicros }, round) => cpuMicros / (floors[round]?.[row.kind] ?? Number.NaN))
-    return { what: nameOf(row), ...medians(row.figures), floorRatio: median(ratios), spread: spread(ratios) }
-  })
-  return [...floorRows, ...measuredRows]
-}
-
-function nameOf({ subject, kind, xkey }: Measured): string {
-  const audit = subject === 'decide in process' ? '' : ', audit on'
-  return `${subject}, ${kind}, xkey ${xkey ? 'on' : 'off'}${audit}`
-}
-
-function medians(figures: readonly Figures[]): Figures {
-  const of = (member: keyof Figures) => median(figures.flatMap((each) => each[member] ?? []))
-  if (figures.every(({ perSecond }) => perSecond === undefined)) return { cpuMicros: of('cpuMicros') }
-  return { cpuMicros: of('cpuMicros'), perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') }
-}
-
-/** What a resume saves, what xkey and everything around `decide` cost, and this build against another. */
-function comparisonsOf({ rows }: Run): Comparison[] {
-  const find = (subject: Subject, kind: Kind, xkey: boolean) =>
-    rows.find((row) => row.subject === subject && row.kind === kind && row.xkey === xkey)
-  const compare = (what: string, row: Measured | undefined, to: Measured | undefined): Comparison[] => {
-    if (row === undefined || to === undefined) return []
-    const ratios = row.figures.map(({ cpuMicros }, round) => cpuMicros / (to.figures[round]?.cpuMicros ?? Number.NaN))
-    return [{ what, ratio: median(ratios), spread: spread(ratios) }]
-  }
+function comparisonTable(run: Run): string[] {
   return [
-    ...[false, true].flatMap((xkey) =>
-      compare(
-        `process: resume / proof, xkey ${xkey ? 'on' : 'off'}`,
-        find('verifier process', 'resume', xkey),
-        find('verifier process', 'proof', xkey),
+    line('compared, round by round', 'ratio', 'spread'),
+    ...comparisonsOf(run).map((each) => line(each.what, number(each.ratio, 2), percent(each.spread))),
+  ]
+}
+
+const MET: Record<Acquaintance, string> = { first: 'proof, met first', again: 'proof, met again', resume: 'resume' }
+
+function populationTable({ populations }: Run): string[] {
+  const [fewest] = populations
+  const cpu = (of: PopulationFigures | undefined, kind: Acquaintance) => of?.figures[kind].map(({ cpuMicros }) => cpuMicros) ?? []
+  return [
+    line('population', 'CPU µs', '× fewest', 'p50 ms', 'p99 ms', 'ready s', 'full s', 'RSS MiB'),
+    ...populations.flatMap((each) =>
+      (Object.keys(MET) as Acquaintance[]).flatMap((kind) => {
+        const figures = each.figures[kind]
+        if (figures.length === 0) return []
+        const ratios = cpu(each, kind).map((micros, round) => micros / (cpu(fewest, kind)[round] ?? Number.NaN))
+        return [
+          line(
+            `${each.credentials.toLocaleString('en')} credentials, ${each.sessions.toLocaleString('en')} sessions: ${MET[kind]}`,
+            number(median(cpu(each, kind)), 0),
+            number(median(ratios), 2),
+            number(median(figures.map(({ p50Ms }) => p50Ms)), 1),
+            number(median(figures.map(({ p99Ms }) => p99Ms)), 1),
+            number(each.readySeconds, 1),
+            number(each.settledSeconds, 1),
+            number(each.residentMiBAfter, 0),
+          ),
+        ]
+      }),
+    ),
+  ]
+}
+
+const STORMS = { reload: 'reload of nats-server', expiry: 'simultaneous expiries', restart: 'restart of nats-server' } as const
+
+function stormTable({ storms }: Run): string[] {
+  return [
+    line('storm', 'back', 'refused', 'gave up', 'proofs', 'p50 s', 'p99 s', 'all s'),
+    ...storms.map((storm) =>
+      line(
+        `${storm.clients.toLocaleString('en')} clients, ${STORMS[storm.what]}, ${storm.responder}`,
+        String(storm.back),
+        String(storm.refusals),
+        String(storm.gaveUp),
+        String(storm.proofs),
+        number(storm.outsideMs.median / 1000, 1),
+        number(storm.outsideMs.p99 / 1000, 1),
+        number(storm.allBackMs / 1000, 1),
       ),
     ),
-    ...KINDS.flatMap((kind) =>
-      compare(`process: xkey on / off, ${kind}`, find('verifier process', kind, true), find('verifier process', kind, false)),
-    ),
-    ...KINDS.flatMap((kind) =>
-      compare(`process / decide, ${kind}, xkey on`, find('verifier process', kind, true), find('decide in process', kind, true)),
-    ),
-    ...[false, true].flatMap((xkey) =>
-      KINDS.flatMap((kind) =>
-        compare(
-          `this build / other build, ${kind}, xkey ${xkey ? 'on' : 'off'}`,
-          find('verifier process', kind, xkey),
-          find('other build', kind, xkey),
-        ),
+  ]
+}
+
+function floodTable({ flood }: Run): string[] {
+  return [
+    line('flood', 'granted', 'refused', 'p50 ms', 'p99 ms', 'bad', 'admitted', 'RSS MiB'),
+    ...flood.flatMap(({ quiet, flooded, bad, residentMiB }, round) => [
+      line(`round ${round + 1}: quiet`, String(quiet.granted), String(quiet.refused), number(quiet.p50Ms, 1), number(quiet.p99Ms, 1)),
+      line(
+        `round ${round + 1}: with ten times as many bad ones`,
+        String(flooded.granted),
+        String(flooded.refused),
+        number(flooded.p50Ms, 1),
+        number(flooded.p99Ms, 1),
+        String(bad.connections),
+        String(bad.admitted),
+        number(residentMiB, 0),
       ),
-    ),
+    ]),
+  ]
+}
+
+function aimTable(aims: readonly Aim[]): string[] {
+  return [
+    line('aim', 'aim', 'found', ''),
+    ...aims.map(({ what, aim, found, met }) => line(what, aim, number(found, 2), met ? 'met' : 'missed')),
   ]
 }

@@ -11,7 +11,8 @@ const INTRODUCTION = `# Verdicts: every way in, and every way to be refused
 
 <!-- Written by scripts/denial-docs.ts from src/core/denial.ts. Change the registry, then run the script. -->
 
-Each authorization request gets one verdict: **granted**, **denied** or **error**, with one reason from this page. The same codes are the
+Each authorization request gets one verdict: **granted**, **denied** or **error**, with one reason from this page. In [report-only mode](migration.md) there is a
+fourth, **reported**: a legacy user was admitted, and the reason is the denial that it would have been otherwise. The same codes are the
 \`reason\` label of the metrics, the last token of the audit subject (\`audit.webauthn.connection.<outcome>.<reason>\` once something was proven,
 \`audit.webauthn.request.<outcome>.<reason>\` before), and the text in nats-server's log. The client never sees them: it gets \`Authorization Violation\` and nothing more.
 
@@ -30,6 +31,7 @@ const STAGE_TITLES: Record<Stage, string> = {
   store: 'Stage 6, store: the writes that must come first',
   record: 'Stage 7, record',
   answer: 'Stage 8, answer',
+  legacy: 'Stage 9, legacy: in report-only mode, is this a legacy user after all?',
 }
 
 function section(stage: Stage): string {

@@ -4,8 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import { credentialKey } from '../src/core/identifiers.ts'
 import { encodePublicNkey, encodeSeed } from '../src/core/nkey.ts'
-import { xkeyFromSeed } from '../src/nats/xkey.ts'
+import { tweetnaclBox, xkeyFromSeed } from '../src/nats/xkey.ts'
 import { testNkey } from '../test/support/authorization-request.ts'
 import {
   assertionOf,
@@ -25,8 +26,10 @@ import {
   URL_USED,
 } from '../test/support/scenario.ts'
 import { b64u, FLAGS, testKey } from '../test/support/test-authenticator.ts'
+import { LEGACY_CASES, type LegacyVector } from './legacy-cases.ts'
+import { type FailedBefore, LIMIT_CASES } from './limit-cases.ts'
 
-type Outcome = 'granted' | 'denied' | 'error' | 'dropped'
+type Outcome = 'granted' | 'denied' | 'error' | 'reported' | 'dropped'
 
 interface Case {
   name: string
@@ -45,6 +48,9 @@ interface Case {
   auditTakesMs?: number
   unavailable?: string[]
   room?: boolean
+  failed?: FailedBefore[]
+  /** Report-only mode; off without. */
+  legacy?: LegacyVector
 }
 
 const key = testKey()
@@ -55,8 +61,8 @@ const neutral = new Uint8Array(32).fill(1, 0, 1)
 const smallOrderNkey = encodePublicNkey('U', neutral)
 const smallOrderSignature = b64u(new Uint8Array([...neutral, ...new Uint8Array(32)]))
 const otherServer = testNkey('N', fixed('another server'))
-const verifierXkey = xkeyFromSeed(encodeSeed('X', fixed('verifier xkey')))
-const serverXkey = xkeyFromSeed(encodeSeed('X', fixed('server xkey')))
+const verifierXkey = xkeyFromSeed(encodeSeed('X', fixed('verifier xkey')), tweetnaclBox)
+const serverXkey = xkeyFromSeed(encodeSeed('X', fixed('server xkey')), tweetnaclBox)
 
 const denied = (reason: string) => ({ outcome: 'denied' as const, reason })
 const granted = (reason: string) => ({ outcome: 'granted' as const, reason })
@@ -109,7 +115,7 @@ const CASES: Case[] = [
 
   { name: 'request-oversized', description: 'More bytes than the verifier reads.', payload: (token) => token + 'A'.repeat(70_000), expect: denied('request_oversized') },
   { name: 'request-plaintext-where-xkey', description: 'A plain request where xkey is configured.', sealed: true, payload: (token) => token, expect: denied('request_unsealed') },
-  { name: 'request-foreign-xkey', description: 'Sealed by an xkey that the signed request does not name.', sealed: true, serverXkey: xkeyFromSeed(encodeSeed('X', fixed('foreign xkey'))).publicKey, expect: denied('request_unopenable') },
+  { name: 'request-foreign-xkey', description: 'Sealed by an xkey that the signed request does not name.', sealed: true, serverXkey: xkeyFromSeed(encodeSeed('X', fixed('foreign xkey')), tweetnaclBox).publicKey, expect: denied('request_unopenable') },
   { name: 'request-xkey-not-the-signed-one', description: 'The header names the sealing xkey, the signed request another.', sealed: true, before: (s) => { s.request = { serverInfo: { xkey: encodePublicNkey('X', fixed('signed xkey')) } } }, expect: denied('request_unsealed') },
   { name: 'request-unopenable', description: 'Sealed bytes that were changed.', sealed: true, payload: (token) => { const sealed = verifierSeal(token); sealed[40] = (sealed[40] ?? 0) ^ 1; return sealed }, expect: denied('request_unopenable') },
   { name: 'request-xkey-header-malformed', description: 'A header that is no curve key.', sealed: true, serverXkey: 'XNOTAKEY', expect: denied('request_unsealed') },
@@ -241,6 +247,8 @@ const CASES: Case[] = [
   { name: 'stores-unavailable', description: 'No bucket, no verdict on who this is.', unavailable: ['stores'], expect: error('store_unavailable') },
   { name: 'internal', description: 'Anything else that breaks.', unavailable: ['identities'], expect: error('internal') },
   { name: 'record-took-too-long', description: 'The record became durable after the server gave up.', auditTakesMs: 6_000, expect: error('deadline_exceeded') },
+  ...LIMIT_CASES,
+  ...LEGACY_CASES,
 ]
 
 function role(s: Scenario, ...names: string[]): void {
@@ -273,6 +281,8 @@ function materialize(one: Case) {
     unavailable: one.unavailable ?? [],
     room: one.room ?? true,
     request: { payload: b64u(Buffer.from(bytes as Uint8Array)), serverXkey: one.sealed ? (one.serverXkey ?? serverXkey.publicKey) : '' },
+    ...(one.failed === undefined ? {} : { failed: one.failed.map((each) => ({ credential: credentialKey(s.credential.id), ...each })) }),
+    ...(one.legacy === undefined ? {} : { legacy: one.legacy }),
     expect: one.expect,
   }
 }

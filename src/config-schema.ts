@@ -4,7 +4,9 @@
  */
 import { z } from 'zod'
 import { identityProviders } from './config-identity-providers.ts'
+import { migrationSchema, staticUsersSchema } from './config-rollout.ts'
 import { parseDuration, parseSize } from './config-units.ts'
+import { DEFAULT_SIGNATURE_LIMITS } from './core/failed-signatures.ts'
 import { isLoopbackHost, parseAccountName, parseServerId } from './core/identifiers.ts'
 import { bareHost } from './core/server-address.ts'
 
@@ -84,13 +86,25 @@ const nats = z.strictObject({
   replicas: replicas.default(1).describe('Copies of the KV buckets: 3 in a cluster.'),
 })
 
+const failures = (standard: number) => z.int().min(1).max(1_000_000).default(standard)
+
 const callout = z
   .strictObject({
     issuer_seed_file: file.describe('Seed of `auth_callout.issuer`: signs every user JWT.'),
     xkey_seed_file: file.optional().describe('Seed of `auth_callout.xkey`: opens sealed requests, and then only those.'),
     xkey: z.literal('none').optional().describe('Instead of `xkey_seed_file`, where nats-server has none: said, never assumed.'),
+    next_issuer_seed_file: file
+      .optional()
+      .describe('Seed of the issuer that nats-server is about to be given; the file is there during a rotation alone (docs/rotation.md).'),
+    next_xkey_seed_file: file
+      .optional()
+      .describe('Seed of the xkey that comes with it: by which of the two a request is sealed, the verifier knows the issuer.'),
     in_flight_max: z.int().min(1).max(10_000).default(256).describe('Requests worked on at once.'),
-    queue_max: z.int().min(0).max(100_000).default(2048).describe('Requests that may wait for that; more are refused as `overloaded`.'),
+    queue_max: z.int().min(0).max(100_000).default(8192).describe('Requests that may wait for that; more are refused as `overloaded`.'),
+    failed_signatures_per_source: failures(DEFAULT_SIGNATURE_LIMITS.perSource).describe(
+      'Signatures from one address that may fail in a minute before further ones are refused unchecked (docs/overload.md).',
+    ),
+    failed_signatures_per_credential: failures(DEFAULT_SIGNATURE_LIMITS.perCredential).describe('The same of one credential.'),
     accounts: z
       .strictObject({
         auth: account.default('AUTH').describe('`auth_callout.account`.'),
@@ -109,6 +123,10 @@ const callout = z
   .refine((given) => (given.xkey_seed_file === undefined) !== (given.xkey === undefined), {
     message: 'write either xkey_seed_file or `xkey: none`',
     path: ['xkey'],
+  })
+  .refine((given) => (given.next_issuer_seed_file === undefined) === (given.next_xkey_seed_file === undefined), {
+    message: 'write both next_issuer_seed_file and next_xkey_seed_file, or neither',
+    path: ['next_issuer_seed_file'],
   })
 
 const url = z.union([
@@ -235,6 +253,14 @@ export const configSchema = z.strictObject({
     .strictObject({ seed_file: file.describe("Seed of the auditor's user.") })
     .optional()
     .describe('For `audit tail` on this machine; the verifier does not read it.'),
+  static_users: staticUsersSchema
+    .optional()
+    .describe(
+      'Users of nats-server.conf who are expected. Whoever else connects without the verifier is put on record and raises an alarm.',
+    ),
+  migration: migrationSchema
+    .optional()
+    .describe('Report-only mode: static users go on while their clients move to WebAuthn (docs/migration.md).'),
   log: z
     .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severe level that is written.') })
     .prefault({})

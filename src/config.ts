@@ -1,14 +1,17 @@
 /** Reads nats-webauthn.yaml: one file, every mistake in it at once, each with its line. Secrets stay in files of their own. */
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { configProblems } from './config-checks.ts'
 import { toIdpConfigs } from './config-identity-providers.ts'
-import { ALGORITHMS, CONFIG_KEYS, configSchema, type RawConfig } from './config-schema.ts'
-import { type AccountName, parseAccountName, parseServerId, parseServerUrl, type ServerId } from './core/identifiers.ts'
+import { type MigrationConfig, migrationDanger, type StaticUsersConfig, toMigration, toStaticUsers } from './config-rollout.ts'
+import { branded, toRules } from './config-rules.ts'
+import { CONFIG_KEYS, configSchema, type RawConfig } from './config-schema.ts'
+import type { SignatureLimits } from './core/failed-signatures.ts'
+import { type AccountName, parseAccountName } from './core/identifiers.ts'
 import { decodeSeed, type NkeyKind } from './core/nkey.ts'
 import { schemaIssues } from './core/policy/policy-document.ts'
 import { parseYaml, pathText } from './core/policy/yaml-document.ts'
-import type { AllowedUrl, Rules } from './core/rules.ts'
+import type { Rules } from './core/rules.ts'
 import type { IdpConfig } from './idp/idp-config.ts'
 import type { MetricsAuth } from './observability/metrics-auth.ts'
 
@@ -31,6 +34,11 @@ export interface CertificateFiles {
   keyFile: string
 }
 
+export interface CalloutSeedFiles {
+  issuerSeedFile: string
+  xkeySeedFile: string
+}
+
 /** Everything nats-webauthn.yaml says. Paths are absolute; secrets are not in here, only where they are. */
 export interface Config {
   file: string
@@ -45,8 +53,11 @@ export interface Config {
     issuerSeedFile: string
     /** null: `xkey: none` was written. */
     xkeySeedFile: string | null
+    /** Where the seeds are that nats-server is about to be given, while keys rotate: see heldNext. */
+    next: CalloutSeedFiles | null
     inFlightMax: number
     queueMax: number
+    signatureLimits: SignatureLimits
   }
   accounts: { auth: AccountName; audit: AccountName; system: AccountName; targets: AccountName[] }
   rules: Rules
@@ -58,6 +69,8 @@ export interface Config {
   operations: { listen: ListenAddress; tls: CertificateFiles | null; auth: MetricsAuth }
   admin: { name: string; seedFile: string } | null
   auditor: { seedFile: string } | null
+  staticUsers: StaticUsersConfig | null
+  migration: MigrationConfig | null
   logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -98,14 +111,29 @@ function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unreadable'
 }
 
+/**
+ * The next issuer and xkey, while their files are there; one without the other is a problem of the secret files. Without an
+ * xkey nothing tells whom a request is for.
+ */
+export function heldNext({ callout: { next, xkeySeedFile } }: Config): CalloutSeedFiles | null {
+  return next !== null && xkeySeedFile !== null && (existsSync(next.issuerSeedFile) || existsSync(next.xkeySeedFile)) ? next : null
+}
+
 /** Problems of the form `path: message` with the verifier's own secret files: missing, readable by others, not seeds. */
 export function secretProblems(config: Config): string[] {
   const { seedFiles } = config.nats
+  const next = heldNext(config)
   const seeds: [string, NkeyKind][] = [
     [seedFiles.auth, 'U'],
     [seedFiles.audit, 'U'],
     [seedFiles.system, 'U'],
     [config.callout.issuerSeedFile, 'A'],
+    ...(next === null
+      ? []
+      : ([
+          [next.issuerSeedFile, 'A'],
+          [next.xkeySeedFile, 'X'],
+        ] satisfies [string, NkeyKind][])),
     ...(config.callout.xkeySeedFile === null ? [] : [[config.callout.xkeySeedFile, 'X'] satisfies [string, NkeyKind]]),
   ]
   const { tls, auth } = config.operations
@@ -115,6 +143,7 @@ export function secretProblems(config: Config): string[] {
     config.nats.tls?.keyFile,
     auth.mode === 'bearer' ? auth.tokenFile : undefined,
     auth.mode === 'basic' ? auth.usersFile : undefined,
+    config.migration?.reportOnly ? config.migration.legacyUsersFile : undefined,
   ]
   const clientSecrets = config.identityProviders.flatMap(({ clientSecretFile }) => clientSecretFile ?? [])
   return [
@@ -179,8 +208,9 @@ const KIND_NAMES: Record<NkeyKind, string> = {
 }
 
 /** One line for each unsafe choice the file makes: logged at every start. */
-export function dangers({ rules, operations }: Config): string[] {
+export function dangers({ rules, operations, migration }: Config): string[] {
   return [
+    ...migrationDanger(migration),
     ...(rules.dangerouslyAllowPlaintextUrls
       ? ['dangerously_allow_plaintext_urls is on: connections without TLS bind nothing on a hostile network']
       : []),
@@ -198,7 +228,7 @@ function toConfig(raw: RawConfig, file: string): Config {
   const certificate = (files: { cert_file: string; key_file: string } | undefined) =>
     files === undefined ? null : { certFile: path(files.cert_file), keyFile: path(files.key_file) }
   const { nats, callout, audit, enrolment, operations, admin, auditor } = raw
-  const { accounts } = callout
+  const { accounts, next_issuer_seed_file: issuer, next_xkey_seed_file: xkey } = callout
   return {
     file,
     nats: {
@@ -211,8 +241,10 @@ function toConfig(raw: RawConfig, file: string): Config {
     callout: {
       issuerSeedFile: path(callout.issuer_seed_file),
       xkeySeedFile: callout.xkey_seed_file === undefined ? null : path(callout.xkey_seed_file),
+      next: issuer === undefined || xkey === undefined ? null : { issuerSeedFile: path(issuer), xkeySeedFile: path(xkey) },
       inFlightMax: callout.in_flight_max,
       queueMax: callout.queue_max,
+      signatureLimits: { perSource: callout.failed_signatures_per_source, perCredential: callout.failed_signatures_per_credential },
     },
     accounts: {
       auth: branded(accounts.auth, parseAccountName),
@@ -246,6 +278,8 @@ function toConfig(raw: RawConfig, file: string): Config {
     operations: { listen: operations.listen, tls: certificate(operations.tls), auth: toAuth(operations.auth, path) },
     admin: admin === undefined ? null : { name: admin.name, seedFile: path(admin.seed_file) },
     auditor: auditor === undefined ? null : { seedFile: path(auditor.seed_file) },
+    staticUsers: toStaticUsers(raw.static_users, path),
+    migration: toMigration(raw.migration, path),
     logLevel: raw.log.level,
   }
 }
@@ -263,34 +297,4 @@ function toAuth(auth: RawConfig['operations']['auth'], path: (name: string) => s
   if ('basic' in auth) return { mode: 'basic', usersFile: path(auth.basic.users_file) }
   if ('bearer' in auth) return { mode: 'bearer', tokenFile: path(auth.bearer.token_file) }
   return { mode: 'mtls', clientCaFile: path(auth.mtls.client_ca_file), allowedSans: auth.mtls.allowed_sans ?? null }
-}
-
-function toRules(raw: RawConfig): Rules {
-  const { machine, person } = raw.relying_parties
-  return {
-    urls: raw.urls.map((entry): AllowedUrl => {
-      const { url, cluster, server_name } = typeof entry === 'string' ? { url: entry } : entry
-      return { url: branded(url, parseServerUrl), cluster: cluster ?? null, serverName: server_name ?? null }
-    }),
-    person:
-      person === undefined
-        ? null
-        : { rpId: person.rp_id, origins: person.origins, requireUserVerification: person.user_verification === 'required' },
-    machine: { rpId: machine.rp_id },
-    serverIds: raw.callout.server_ids?.map((id): ServerId => branded(id, parseServerId)) ?? null,
-    algorithms: raw.algorithms.map((name) => ALGORITHMS[name]),
-    rolesMaxAgeSeconds: Math.floor(raw.roles_max_age / 1000),
-    leewaySeconds: Math.floor(raw.leeway / 1000),
-    behindProxy: raw.behind_proxy,
-    tlsTerminatedUpstream: raw.tls_terminated_upstream,
-    dangerouslyAllowPlaintextUrls: raw.dangerously_allow_plaintext_urls,
-    dangerouslyAllowPlainSessionsWithoutTls: raw.dangerously_allow_plain_sessions_without_tls,
-  }
-}
-
-// The schema and configProblems have checked the value; the brand still comes from its one parser.
-function branded<T>(text: string, parse: (text: string) => T | null): T {
-  const value = parse(text)
-  if (value === null) throw new Error('reading a value that the schema let pass')
-  return value
 }

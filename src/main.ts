@@ -2,7 +2,9 @@
  * The verifier, put together: what is read from the configuration, what is connected to what, what happens when it
  * begins, is not ready, and ends. Nothing is decided here.
  */
+import type { BreakGlassWatch } from './break-glass.ts'
 import { type Config, ConfigInvalid, dangers, type ListenAddress, secretProblems } from './config.ts'
+import { chooseCrypto } from './crypto.ts'
 import type { AdminApi } from './nats/admin.ts'
 import type { AuthCallout } from './nats/auth-callout.ts'
 import type { Kicker } from './nats/kicker.ts'
@@ -15,6 +17,7 @@ import type { PolicyFile } from './policy/policy-file.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type Readiness, watchReadiness } from './readiness.ts'
 import { drainLinks, type Links, openLinks } from './verifier-links.ts'
+import { type Migration, openMigration } from './verifier-migration.ts'
 import {
   type Audit,
   type Enrolment,
@@ -27,7 +30,7 @@ import {
   type Parts,
 } from './verifier-parts.ts'
 import { openPeople, type People } from './verifier-people.ts'
-import { type VerifierRecords, verifierRecords } from './verifier-records.ts'
+import { recordStart, type VerifierRecords, verifierRecords } from './verifier-records.ts'
 import { openAdmin, openState } from './verifier-state.ts'
 import { VERSION } from './version.ts'
 
@@ -56,7 +59,16 @@ export async function startVerifier(
   const problems = secretProblems(config)
   if (problems.length > 0) throw new ConfigInvalid(problems)
   for (const danger of dangers(config)) log.warn(danger)
-  const parts: Parts = { stores: null, callout: null, links: null, audit: null, readiness: null, records: null }
+  const parts: Parts = {
+    stores: null,
+    callout: null,
+    links: null,
+    audit: null,
+    readiness: null,
+    records: null,
+    breakGlass: null,
+    migration: null,
+  }
   // Undone from the last to the first when the start fails.
   const started: (() => unknown)[] = []
   try {
@@ -73,8 +85,13 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
     build: { version: VERSION, revision: process.env['NATS_WEBAUTHN_REVISION'] ?? '' },
     sources: metricSources(parts),
   })
+  const crypto = chooseCrypto(process.env['NATS_WEBAUTHN_CRYPTO'])
+  log.info({ implementation: crypto.name }, 'cryptography')
   const policy = await openPolicy(config, { parts, log, metrics })
   started.push(() => policy.close())
+  const migration = openMigration(config, { parts, log })
+  parts.migration = migration
+  started.push(migration.stop)
   // First of all listeners: whoever starts the verifier can see that it lives while it waits for NATS.
   const operations = await openOperations(config, { parts, log, metrics })
   started.push(() => operations.close())
@@ -91,6 +108,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
   const state = await openState(config, { links, audit, policy, log })
   const { stores, kicker, evictions, quarantine } = state
   parts.stores = stores
+  parts.breakGlass = state.breakGlass
   started.push(state.stop)
   const callout = openCallout(config, {
     links,
@@ -100,6 +118,8 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
     metrics,
     audit: audit.publisher.audit,
     credentials: quarantine.watched,
+    crypto,
+    legacy: migration.port,
   })
   parts.callout = callout
   const people = await openPeople(config, { stores, evictions, policy, lifecycle: audit.lifecycle, log })
@@ -109,9 +129,33 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
   const admin = openAdmin(config, { links, stores, kicker, audit, policy, parts, log })
   started.push(() => admin.stop())
 
-  await recordStart(records, { stores, weaknesses: audit.weaknesses })
+  await recordStart(records, { differences: stores.differences, weaknesses: audit.weaknesses })
+  await migration.recordStart()
+  void state.breakGlass?.look()
   const readiness = await becomeReady({ links, stores, callout, records, log, streams: audit.streams })
   parts.readiness = readiness
+  return verifierOf({
+    readiness,
+    callout,
+    admin,
+    enrolment,
+    people,
+    kicker,
+    quarantine,
+    breakGlass: state.breakGlass,
+    records,
+    audit,
+    policy,
+    migration,
+    stores,
+    links,
+    operations,
+    log,
+  })
+}
+
+function verifierOf(running: Parameters<typeof stop>[0]): Verifier {
+  const { readiness, operations, enrolment, policy, people, migration, log } = running
   let stopping: Promise<void> | null = null
   return {
     isReady: readiness.isReady,
@@ -120,51 +164,10 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
     reloadPolicy: async () => {
       const { outcome } = await policy.reload()
       await people?.metadata.reload()
+      await migration.reload()
       log.info({ outcome, policy: policy.current().hash.slice(0, 12) }, 'policy read again')
     },
-    stop: () =>
-      (stopping ??= stop({
-        readiness,
-        callout,
-        admin,
-        enrolment,
-        people,
-        kicker,
-        quarantine,
-        records,
-        audit,
-        policy,
-        stores,
-        links,
-        operations,
-        log,
-      })),
-  }
-}
-
-async function recordStart(
-  records: VerifierRecords,
-  { stores, weaknesses }: { stores: Stores; weaknesses: Audit['weaknesses'] },
-): Promise<void> {
-  await records.record({ area: 'verifier', outcome: 'succeeded', reason: 'started' }, 'The verifier started.', {
-    version: VERSION,
-    node: process.version,
-  })
-  await records.record({ area: 'policy', outcome: 'succeeded', reason: 'loaded' }, 'The policy was loaded at the start.')
-  for (const { stream, setting, wanted, live } of weaknesses) {
-    await records.record(
-      { area: 'verifier', outcome: 'failed', reason: 'stream_weaker' },
-      'An audit stream keeps records less safe than wanted.',
-      { stream, setting, wanted, live },
-    )
-  }
-  for (const { bucket, setting, wanted, live } of stores.differences) {
-    await records.record({ area: 'verifier', outcome: 'failed', reason: 'store_weaker' }, 'A bucket is not as wanted.', {
-      bucket,
-      setting,
-      wanted,
-      live,
-    })
+    stop: () => (stopping ??= stop(running)),
   }
 }
 
@@ -223,16 +226,34 @@ async function stop(verifier: {
   people: People | null
   kicker: Kicker
   quarantine: Quarantine
+  breakGlass: BreakGlassWatch | null
   records: VerifierRecords
   audit: Audit
   policy: PolicyFile
+  migration: Migration
   stores: Stores
   links: Links
   operations: OperationsListener
   log: Logger
 }): Promise<void> {
-  const { readiness, callout, admin, enrolment, people, kicker, quarantine, records, audit, policy, stores, links, operations, log } =
-    verifier
+  const {
+    readiness,
+    callout,
+    admin,
+    enrolment,
+    people,
+    kicker,
+    quarantine,
+    breakGlass,
+    records,
+    audit,
+    policy,
+    migration,
+    stores,
+    links,
+    operations,
+    log,
+  } = verifier
   const endsAt = performance.now() + drainMsMax
   const msLeft = () => Math.max(drainStepMs.min, Math.min(drainStepMs.max, endsAt - performance.now()))
   const step = async (name: string, work: () => Promise<unknown> | undefined, ms = msLeft()) => {
@@ -258,9 +279,11 @@ async function stop(verifier: {
   // However long the steps before it took: here it is said what was lost.
   await step('audit', flush, drainStepMs.max)
   kicker.stop()
+  breakGlass?.stop()
   audit.streams.stop()
   policy.close()
   people?.metadata.close()
+  await step('migration', () => migration.stop())
   stores.stop()
   await step('connections', () => drainLinks(links))
   await step('operations', () => operations.close())

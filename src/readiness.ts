@@ -10,7 +10,7 @@ export interface Readiness {
   stop(): Promise<void>
 }
 
-const intervalMs = 250
+const intervalMs = 100
 
 /**
  * Begins not ready. `onChange` runs one after the other: a verifier that flaps joins and leaves in the order of events.

@@ -5,22 +5,29 @@ import { systemClock } from './audit/clock.ts'
 import { type AuditPublisher, createAuditPublisher } from './audit/publisher.ts'
 import { jetStreamSink } from './audit/record-sink.ts'
 import { type AuditStreamOptions, ensureStreams, inspectStreams, type StreamWeakness } from './audit/stream.ts'
-import { type Config, ConfigInvalid, type ListenAddress, readSecretFile, readSeed } from './config.ts'
+import type { BreakGlassWatch } from './break-glass.ts'
+import { type Config, ConfigInvalid, heldNext, type ListenAddress, readSecretFile, readSeed } from './config.ts'
 import { AUDIT_STREAMS } from './core/audit-streams.ts'
-import type { AuditPort, CredentialPort, LifecyclePort } from './core/ports.ts'
+import type { Journey } from './core/decide.ts'
+import { createSignatureLimits } from './core/failed-signatures.ts'
+import { nkeySignatures } from './core/nkey-signatures.ts'
+import type { AuditPort, CredentialPort, LegacyPort, LifecyclePort } from './core/ports.ts'
+import type { Crypto } from './crypto.ts'
 import { createHttpServer, DEFAULT_RATE_LIMITS } from './http/server.ts'
 import { createAnswer, issuerFromSeed } from './nats/answer.ts'
 import { type AuthCallout, createAuthCallout } from './nats/auth-callout.ts'
 import type { Stores } from './nats/stores.ts'
 import { xkeyFromSeed } from './nats/xkey.ts'
-import { type Logger, verdictLine } from './observability/logger.ts'
+import type { Logger } from './observability/logger.ts'
 import type { MetricSources, Metrics } from './observability/metrics.ts'
 import { createOperationsListener, type OperationsListener } from './observability/operations.ts'
+import { createVerdictLog } from './observability/verdict-log.ts'
 import { untilThere } from './patience.ts'
 import { type PolicyFile, PolicyInvalid, type PolicyRefusal, watchPolicyFile } from './policy/policy-file.ts'
 import type { Readiness } from './readiness.ts'
 import { type StreamWatch, watchStreams } from './stream-watch.ts'
 import { type Links, readPem } from './verifier-links.ts'
+import type { Migration } from './verifier-migration.ts'
 import type { People } from './verifier-people.ts'
 import { refusalLines, type VerifierRecords } from './verifier-records.ts'
 import { VERSION } from './version.ts'
@@ -33,6 +40,8 @@ export interface Parts {
   audit: Audit | null
   readiness: Readiness | null
   records: VerifierRecords | null
+  breakGlass: BreakGlassWatch | null
+  migration: Migration | null
 }
 
 /** Numbers that are looked up at each scrape; what is not there yet has none. */
@@ -40,6 +49,7 @@ export function metricSources(parts: Parts): MetricSources {
   const stores = () => there(parts.stores)
   return {
     requestsInFlight: () => parts.callout?.inFlight() ?? 0,
+    requestsWaiting: () => parts.callout?.waiting() ?? { known: 0, unknown: 0 },
     ready: () => parts.readiness?.isReady() ?? false,
     credentials: () => stores().credentials.counts(),
     sessions: () => stores().sessions.counts(new Date()),
@@ -50,6 +60,8 @@ export function metricSources(parts: Parts): MetricSources {
         [AUDIT_STREAMS.denials]: backlog[AUDIT_STREAMS.denials].records,
       }
     },
+    breakGlassLastUsed: () => parts.breakGlass?.lastUsedAt() ?? 0,
+    reportOnly: () => parts.migration?.state(new Date()) ?? { on: false, untilMs: 0, users: 0 },
     natsConnected: () => ({
       AUTH: parts.links?.auth.isConnected() ?? false,
       AUDIT: parts.links?.audit.isConnected() ?? false,
@@ -139,7 +151,7 @@ export async function openAudit(config: Config, links: Links, { metrics, log }: 
   const connection = links.audit.nats
   const weaknesses = await untilThere('preparing the audit streams', log, () => ensureStreams(connection, options))
   const publisher = createAuditPublisher({
-    sink: jetStreamSink(connection),
+    sink: jetStreamSink(connection, links.audit.ask),
     origin: { source: `nats-webauthn/${config.nats.name}`, version: VERSION },
     clock: systemClock,
     observer: { published: metrics.auditPublished, coalesced: metrics.auditCoalesced },
@@ -179,6 +191,8 @@ export function openCallout(
     metrics,
     audit,
     credentials,
+    crypto,
+    legacy,
   }: {
     links: Links
     stores: Stores
@@ -187,19 +201,31 @@ export function openCallout(
     log: Logger
     metrics: Metrics
     audit: AuditPort
+    crypto: Crypto
+    legacy: LegacyPort | null
   },
 ): AuthCallout {
-  const { issuerSeedFile, xkeySeedFile, inFlightMax, queueMax } = config.callout
-  const xkey = xkeySeedFile === null ? null : xkeyFromSeed(readSeed(xkeySeedFile, 'X'))
-  const answer = createAnswer({ issuer: issuerFromSeed(readSeed(issuerSeedFile, 'A')), xkey, now: () => new Date() })
+  const { inFlightMax, queueMax, signatureLimits } = config.callout
+  const next = heldNext(config)
+  const signatures = nkeySignatures(crypto.ed25519)
+  const limits = createSignatureLimits(signatureLimits)
+  const logVerdict = createVerdictLog(log)
   const { sessions, identities, guard } = stores
+  const world = { credentials, sessions, identities, guard, audit, signatures, limits, legacy, policy: policy.current }
+  const journeyWith = ({ issuerSeedFile, xkeySeedFile }: Pick<Config['callout'], 'issuerSeedFile' | 'xkeySeedFile'>): Journey => {
+    const xkey = xkeySeedFile === null ? null : xkeyFromSeed(readSeed(xkeySeedFile, 'X'), crypto.secretBox)
+    const issuer = issuerFromSeed(readSeed(issuerSeedFile, 'A'), crypto.ed25519)
+    return { rules: config.rules, xkey, world: { ...world, answer: createAnswer({ issuer, xkey, now: () => new Date() }) } }
+  }
+  if (next !== null) log.info('holding the next issuer and xkey too: a rotation is under way')
   return createAuthCallout({
     connection: links.auth.nats,
-    journey: { rules: config.rules, xkey, world: { credentials, sessions, identities, guard, audit, answer, policy: policy.current } },
+    journey: journeyWith(config.callout),
+    next: next === null ? null : journeyWith(next),
     observer: {
       verdict: (event) => {
         metrics.verdict(event)
-        verdictLine(log, event)
+        logVerdict(event)
       },
       stage: metrics.stage,
       // One that found no room is a verdict, `overloaded`, and counted as such.

@@ -1,8 +1,11 @@
 /** The verifier's records about itself: its start and end, its readiness, its policy. */
 import { randomUUID } from 'node:crypto'
+import type { StreamWeakness } from './audit/stream.ts'
 import type { LifecycleCode, LifecycleEvent } from './core/audit-event.ts'
 import type { LifecyclePort } from './core/ports.ts'
+import type { BucketDifference } from './nats/kv-bucket.ts'
 import type { PolicyRefusal } from './policy/policy-file.ts'
+import { VERSION } from './version.ts'
 
 type OwnCode = Extract<LifecycleCode, { area: 'verifier' | 'policy' }>
 
@@ -41,6 +44,33 @@ export function verifierRecords(options: { lifecycle: LifecyclePort; name: strin
             { area: 'policy', outcome: 'failed', reason: 'unreadable' },
             'The policy file could not be taken over; the policy in force stays.',
           ),
+  }
+}
+
+/** That the verifier has begun, with which policy, and what is weaker than it should be. */
+export async function recordStart(
+  records: VerifierRecords,
+  { differences, weaknesses }: { differences: readonly BucketDifference[]; weaknesses: readonly StreamWeakness[] },
+): Promise<void> {
+  await records.record({ area: 'verifier', outcome: 'succeeded', reason: 'started' }, 'The verifier started.', {
+    version: VERSION,
+    node: process.version,
+  })
+  await records.record({ area: 'policy', outcome: 'succeeded', reason: 'loaded' }, 'The policy was loaded at the start.')
+  for (const { stream, setting, wanted, live } of weaknesses) {
+    await records.record(
+      { area: 'verifier', outcome: 'failed', reason: 'stream_weaker' },
+      'An audit stream keeps records less safe than wanted.',
+      { stream, setting, wanted, live },
+    )
+  }
+  for (const { bucket, setting, wanted, live } of differences) {
+    await records.record({ area: 'verifier', outcome: 'failed', reason: 'store_weaker' }, 'A bucket is not as wanted.', {
+      bucket,
+      setting,
+      wanted,
+      live,
+    })
   }
 }
 

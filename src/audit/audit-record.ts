@@ -1,6 +1,7 @@
 /** One message of the audit trail: an OCSF record as a CloudEvent in binary mode, ready to be published. */
 import type { LifecycleEvent, VerdictEvent } from '../core/audit-event.ts'
 import { AUDIT_STREAMS, type AuditStreamName } from '../core/audit-streams.ts'
+import type { Outcome } from '../core/denial.ts'
 import { cloudEventHeaders } from './cloudevent.ts'
 import { lifecycleRecord } from './ocsf-lifecycle.ts'
 import { loginRecord } from './ocsf-login.ts'
@@ -16,12 +17,14 @@ export interface AuditRecord {
   body: string
 }
 
+const ADMITTED: readonly Outcome[] = ['granted', 'reported']
+
 /**
  * What was proven, and every grant, shares a stream with the lifecycle. What anybody on the network can cause goes to
  * the other, so that a flood cannot fill the stream that grants wait for.
  */
 export function streamOf(event: VerdictEvent): AuditStreamName {
-  return event.verified || event.verdict.outcome === 'granted' ? AUDIT_STREAMS.audit : AUDIT_STREAMS.denials
+  return event.verified || ADMITTED.includes(event.verdict.outcome) ? AUDIT_STREAMS.audit : AUDIT_STREAMS.denials
 }
 
 export function verdictMessage(event: VerdictEvent, origin: RecordOrigin): AuditRecord {
@@ -34,7 +37,7 @@ export function verdictMessage(event: VerdictEvent, origin: RecordOrigin): Audit
     source: origin.source,
     type: `nats-webauthn.${code}`,
     time: new Date(event.at),
-    subject: event.identity?.handle ?? null,
+    subject: event.verdict.outcome === 'reported' ? event.verdict.legacy.name : (event.identity?.handle ?? null),
     class: 'authentication',
   })
   return { id, stream, subject: `audit.webauthn.${code}`, headers, body: JSON.stringify(verdictRecord(event, code, origin)) }

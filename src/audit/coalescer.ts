@@ -7,6 +7,8 @@ import type { VerdictEvent } from '../core/audit-event.ts'
 export interface CoalescerLimits {
   /** Records a second that each (reason, source address) may have to itself. */
   perSecond: number
+  /** Records a second that all of them may have; then each pair's are merged from its first on. */
+  totalPerSecond: number
   /** Records that wait for the stream before new ones are merged. */
   waitingMax: number
   /** Kept (reason, source) pairs before sources are merged too. */
@@ -38,6 +40,7 @@ const windowMs = 1000
 export function createCoalescer(limits: CoalescerLimits): Coalescer {
   const waiting: VerdictEvent[] = []
   const windows = new Map<string, Window>()
+  const total = perSecond(limits.totalPerSecond)
   let head = 0
   let merging = 0
   let verdicts = 0
@@ -48,7 +51,8 @@ export function createCoalescer(limits: CoalescerLimits): Coalescer {
     verdicts += event.count
     const [key, sourced] = place(event)
     const window = windowOf(key, nowMs)
-    if (window.passed < limits.perSecond && length() < limits.waitingMax && window.merged === null) {
+    const mayPass = window.passed < limits.perSecond && window.merged === null && length() < limits.waitingMax
+    if (mayPass && total.take(nowMs)) {
       window.passed++
       waiting.push(event)
       return
@@ -115,6 +119,21 @@ export function createCoalescer(limits: CoalescerLimits): Coalescer {
     },
     get verdicts() {
       return verdicts
+    },
+  }
+}
+
+/** So many in each second that begins with one. */
+function perSecond(max: number): { take(nowMs: number): boolean } {
+  let startedAt = Number.NEGATIVE_INFINITY
+  let taken = 0
+  return {
+    take(nowMs) {
+      if (nowMs - startedAt >= windowMs) {
+        startedAt = nowMs
+        taken = 0
+      }
+      return taken++ < max
     },
   }
 }

@@ -38,7 +38,15 @@ const BY_CODE: { readonly [A in ManagedArea]: { usual: Activity } & { readonly [
   policy: { usual: 'Update' },
   admin: { usual: 'Other', read: 'Read' },
   connection: { usual: 'Other' },
-  verifier: { usual: 'Other', started: 'Activate', stopped: 'Deactivate', ready: 'Enable', not_ready: 'Disable' },
+  verifier: {
+    usual: 'Other',
+    started: 'Activate',
+    stopped: 'Deactivate',
+    ready: 'Enable',
+    not_ready: 'Disable',
+    backed_up: 'Read',
+    restored: 'Update',
+  },
 }
 
 /** One record of one event. */
@@ -89,9 +97,9 @@ export function lifecycleStatus({ outcome, reason, detail }: LifecycleEvent) {
 
 /** How bad it is, where no area says otherwise. */
 export function lifecycleSeverity(event: LifecycleEvent): { severity_id: number; severity: string } {
-  // A shut-out key and a verifier that stopped answering succeed as actions and still need somebody to look.
-  if (event.reason === 'quarantined') return { severity_id: 4, severity: 'High' }
-  if (event.reason === 'not_ready') return { severity_id: 3, severity: 'Medium' }
+  // A shut-out key and a verifier that stopped answering succeed as actions and still need somebody to look; so does a way in without the verifier.
+  if (event.reason === 'quarantined' || event.reason === 'break_glass') return { severity_id: 4, severity: 'High' }
+  if (event.reason === 'not_ready' || event.reason === 'report_only') return { severity_id: 3, severity: 'Medium' }
   switch (event.outcome) {
     case 'succeeded':
       return { severity_id: 1, severity: 'Informational' }

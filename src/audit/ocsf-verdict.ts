@@ -24,7 +24,7 @@ function correlatesOf(event: VerdictEvent): string | null {
 /** One record of one verdict, or of several coalesced ones: then it says only what they share. */
 export function verdictRecord(event: VerdictEvent, code: string, origin: RecordOrigin) {
   const { verdict, connection, identity, grant } = event
-  const granted = verdict.outcome === 'granted'
+  const admitted = verdict.outcome === 'granted' || verdict.outcome === 'reported'
   const single = event.count === 1
   return {
     activity_id: 1,
@@ -38,25 +38,26 @@ export function verdictRecord(event: VerdictEvent, code: string, origin: RecordO
     time: event.at,
     metadata: metadata(origin, { id: recordId(event), code, correlates: correlatesOf(event) }),
     ...severityOf(verdict),
-    status_id: granted ? 1 : 2,
-    status: granted ? 'Success' : 'Failure',
+    status_id: admitted ? 1 : 2,
+    status: admitted ? 'Success' : 'Failure',
     status_code: verdict.reason,
     status_detail: docOf(verdict),
     ...(single ? {} : { count: event.count, start_time: event.firstAt, end_time: event.lastAt }),
     duration: Math.round(event.durationMs),
-    user: userOf(single ? identity : null, grant?.roles ?? []),
+    user: verdict.outcome === 'reported' ? legacyUserOf(verdict) : userOf(single ? identity : null, grant?.roles ?? []),
     auth_protocol_id: 99,
-    auth_protocol: 'FIDO2/WebAuthn',
+    auth_protocol: verdict.outcome === 'reported' ? LEGACY_PROTOCOLS[verdict.legacy.kind] : 'FIDO2/WebAuthn',
     logon_type_id: 3,
     logon_type: 'Network',
     is_remote: true,
     service: { name: 'nats' },
     ...(connection === null ? {} : endpoints(connection, { single })),
-    ...(single && identity !== null ? proofFacts(identity, event) : {}),
+    ...(single && identity !== null && verdict.outcome !== 'reported' ? proofFacts(identity, event) : {}),
     unmapped: {
       stage: event.stage,
       verified: event.verified,
       policy_hash: event.policyHash,
+      ...(verdict.outcome === 'reported' ? { legacy: { user: verdict.legacy.name, kind: verdict.legacy.kind } } : {}),
       ...(connection === null ? {} : { nats: natsFacts(connection, event) }),
       ...(single && identity !== null ? { webauthn: webauthnFacts(identity) } : {}),
     },
@@ -72,6 +73,8 @@ function docOf(verdict: Verdict): string {
       return DENIALS[verdict.reason].doc
     case 'error':
       return ERRORS[verdict.reason]
+    case 'reported':
+      return `A legacy user was admitted in report-only mode. Otherwise refused: ${DENIALS[verdict.reason].doc}`
   }
 }
 
@@ -86,6 +89,7 @@ function severityOf(verdict: Verdict): { severity_id: number; severity: string }
     case 'granted':
       return { severity_id: 1, severity: 'Informational' }
     case 'denied':
+    case 'reported':
       return DENIAL_SEVERITIES[DENIALS[verdict.reason].severity]
     case 'error':
       return { severity_id: 5, severity: 'Critical' }
@@ -104,6 +108,13 @@ function userOf(identity: IdentityFacts | null, roles: readonly string[]) {
     type: isPerson ? 'User' : 'Service',
     ...(roles.length === 0 ? {} : { groups: safeList(roles).map((name) => ({ name, type: 'role' })) }),
   }
+}
+
+const LEGACY_PROTOCOLS = { password: 'NATS password', token: 'NATS token', nkey: 'NATS nkey' } as const
+
+/** Who was let in. Whose proof it was that the journey refused, if there was one, is in `unmapped.webauthn`. */
+function legacyUserOf({ legacy }: Extract<Verdict, { outcome: 'reported' }>) {
+  return { name: legacy.name, uid: identityUid('legacy', legacy.name), type_id: 99, type: 'Legacy user' }
 }
 
 function endpoints(connection: ConnectionFacts, { single }: { single: boolean }) {

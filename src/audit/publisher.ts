@@ -36,10 +36,10 @@ const lifecycleAckBudgetMs = 2000
 const queuedAckTimeoutMs = 2000
 const retryPauseMs = 25
 
-// Unverified refusals: the bound that docs/audit.md promises. Verified ones are worth a record each unless something
+// Unverified refusals: the bounds that docs/audit.md promises. They also bound what a flood costs JetStream. Verified ones are worth a record each unless something
 // runs wild, for each of them needed a valid signature.
-const denialLimits = { perSecond: 20, waitingMax: 8192, sourcesMax: 4096 } as const
-const verifiedLimits = { perSecond: 1000, waitingMax: 8192, sourcesMax: 1024 } as const
+const denialLimits = { perSecond: 20, totalPerSecond: 200, waitingMax: 8192, sourcesMax: 512 } as const
+const verifiedLimits = { perSecond: 1000, totalPerSecond: 1000, waitingMax: 8192, sourcesMax: 1024 } as const
 
 export function createAuditPublisher({ sink, origin, clock, observer, ackBudgetMs }: AuditPublisherOptions): AuditPublisher {
   async function attempt(record: AuditRecord, timeoutMs: number): Promise<void> {

@@ -1,5 +1,5 @@
 /** Where records go: JetStream, one publish and one acknowledgement each. */
-import { Events, headers, type NatsConnection } from 'nats'
+import { Events, headers, type Msg, type MsgHdrs, type NatsConnection } from 'nats'
 import type { AuditRecord } from './audit-record.ts'
 
 export interface RecordSink {
@@ -10,27 +10,37 @@ export interface RecordSink {
   publish(record: AuditRecord, timeoutMs: number): Promise<{ duplicate: boolean }>
 }
 
-/** Publishes over a connection to the AUDIT account. */
-export function jetStreamSink(connection: NatsConnection): RecordSink {
-  const jetstream = connection.jetstream()
+/** Publishes and resolves with the first answer; throws after `msMax`. */
+export type Ask = (message: { subject: string; body: string; headers: MsgHdrs; msMax: number }) => Promise<Msg>
+
+/** Publishes over a connection to the AUDIT account; `ask` is of the same connection. */
+export function jetStreamSink(connection: NatsConnection, ask: Ask): RecordSink {
   const link = watchLink(connection)
   return {
     async publish(record, timeoutMs) {
       // The client would keep what is published meanwhile and send it at the reconnect, long after its verdict.
-      const leftMs = await link.connected(timeoutMs)
+      const msMax = await link.connected(timeoutMs)
       const head = headers()
       for (const [name, value] of record.headers) head.append(name, value)
-      const ack = await jetstream.publish(record.subject, record.body, {
-        msgID: record.id,
-        headers: head,
-        timeout: leftMs,
-        expect: { streamName: record.stream },
-      })
-      // An auditor sees the reply subject, and can have JetStream send some other answer there.
-      if (ack.stream !== record.stream || !(ack.seq > 0)) throw new Error('publishing an audit record: the answer is no acknowledgement')
-      return { duplicate: ack.duplicate }
+      head.append('Nats-Msg-Id', record.id)
+      head.append('Nats-Expected-Stream', record.stream)
+      const answer = await ask({ subject: record.subject, body: record.body, headers: head, msMax })
+      return readAcknowledgement(answer.string(), record.stream)
     },
   }
+}
+
+/** Throws when `answer` does not say that `stream` holds the record. */
+function readAcknowledgement(answer: string, stream: string): { duplicate: boolean } {
+  const read: unknown = JSON.parse(answer)
+  const members: Record<string, unknown> = typeof read === 'object' && read !== null ? { ...read } : {}
+  const { error, type, stream: holder, seq, duplicate } = members
+  if (error !== undefined) throw new Error(`publishing an audit record: ${JSON.stringify(error)}`)
+  // An auditor sees the reply subject, and can have JetStream send some other answer there: those name their type.
+  if (type !== undefined || holder !== stream || typeof seq !== 'number' || !(seq > 0)) {
+    throw new Error('publishing an audit record: the answer is no acknowledgement')
+  }
+  return { duplicate: duplicate === true }
 }
 
 interface Link {

@@ -1,5 +1,5 @@
 /** Connecting from a page: a tap, and then a stock connection of nats-core that comes back by itself. */
-import { type NatsConnection, type WsConnectionOptions, wsconnect } from '@nats-io/nats-core'
+import { errors, type NatsConnection, type WsConnectionOptions, wsconnect } from '@nats-io/nats-core'
 import { credentialBytes, requirePasskeys } from './ceremony.ts'
 import { Dialler, type OnTapNeeded } from './dialler.ts'
 import { PasskeyError, type PasskeyErrorCode } from './passkey-error.ts'
@@ -73,10 +73,26 @@ export async function connectWithPasskey(request: PasskeyRequest): Promise<NatsC
   signal?.addEventListener('abort', stop)
   try {
     const connection = await firstOf(urls, dialler, { ...options, servers: urls.slice(0, 1) })
+    void follow(connection, dialler)
     void connection.closed().then(() => dialler.end(new PasskeyError('closed', 'the connection is closed')))
     return connection
   } finally {
     signal?.removeEventListener('abort', stop)
+  }
+}
+
+/** Tells the dialler's pace what becomes of the connection. */
+async function follow(connection: NatsConnection, { pace }: Dialler): Promise<void> {
+  const up = (): void => {
+    const { server_id: serverId, client_id: clientId } = connection.info ?? {}
+    pace.up(serverId === undefined || clientId === undefined ? null : { serverId, clientId }, performance.now())
+  }
+  up()
+  for await (const status of connection.status()) {
+    if (status.type === 'reconnect') up()
+    else if (status.type === 'disconnect') pace.lost('broken')
+    else if (status.type === 'forceReconnect') pace.lost('wanted')
+    else if (status.type === 'error' && status.error instanceof errors.UserAuthenticationExpiredError) pace.lost('expired')
   }
 }
 

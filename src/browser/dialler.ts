@@ -1,4 +1,5 @@
 /** The dials of one connection, one after the other: whom, with what, and what each outcome means for the next. */
+import { createReconnectPace, createRedial, type ReconnectPace, type Redial } from '../core/reconnect-pace.ts'
 import { canonicalServerUrl, type ServerUrl } from '../core/server-address.ts'
 import { type Attempts, createAttempts, type TapReason } from './attempts.ts'
 import type { CeremonyOptions } from './ceremony.ts'
@@ -21,12 +22,12 @@ export interface DiallerOptions {
   open: OpenSocket
 }
 
-const pauseMillisecondsMin = 1_000
-const pauseMillisecondsMax = 30_000
-
 export class Dialler {
   readonly #options: DiallerOptions
   readonly #attempts: Attempts<SessionKey>
+  readonly #redial: Redial
+  /** Who else is out there; told by whoever follows the connection. */
+  readonly pace: ReconnectPace = createReconnectPace()
   #dials = 0
   #current: HeldSocket | null = null
   #prepared: { nonce: string; credentials: Credentials } | null = null
@@ -37,6 +38,12 @@ export class Dialler {
   constructor(options: DiallerOptions) {
     this.#options = options
     this.#attempts = createAttempts({ mayAsk: options.onTapNeeded !== null })
+    this.#redial = createRedial(this.pace, {
+      // Each of several servers is tried before anybody waits longer.
+      failures: () => Math.ceil(this.#attempts.failures() / options.urls.length),
+      now: () => performance.now(),
+      random: Math.random,
+    })
   }
 
   /** Why the last dial failed. */
@@ -62,20 +69,17 @@ export class Dialler {
 
   /** The credentials prepared for this nonce. Throws what ended the connection. */
   authenticate(nonce: string | undefined): Credentials {
+    this.#redial.answered()
     const made = this.#prepared
     this.#prepared = null
     if (made !== null && made.nonce === nonce) return made.credentials
     throw this.failure ?? new PasskeyError('nonce_refused', 'signing: not the nonce that was held')
   }
 
-  /** Milliseconds to wait before the next dial. */
+  /** Milliseconds from the last dial to the next, as nats-core counts. */
   pauseMilliseconds(): number {
-    if (this.#attempts.isPauseless()) return 0
-    // Once a round: a server that is away must not keep the page from the next one.
-    const doublings = Math.min(10, Math.floor(Math.max(0, this.#attempts.failures() - 1) / this.#options.urls.length))
-    const step = Math.min(pauseMillisecondsMax, pauseMillisecondsMin * 2 ** doublings)
-    // All pages lose their connections at once when a server restarts: the randomness keeps them from returning at once.
-    return Math.round(step * (0.5 + Math.random()))
+    if (this.#attempts.isPauseless()) this.#redial.begin()
+    return this.#redial.delayMs()
   }
 
   /** Ends every dial, and forgets the session key. */

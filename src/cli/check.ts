@@ -10,6 +10,7 @@ import { liveChecks } from './live-checks.ts'
 import { listenerChecks, passkeyCheck } from './page-checks.ts'
 import { providerChecks } from './provider-checks.ts'
 import { publicKeysCheck } from './public-keys.ts'
+import { breakGlassCheck, migrationCheck } from './rollout-checks.ts'
 
 /** One thing that was looked at. `passed` null: it could not be looked at from here. */
 export interface CheckResult {
@@ -43,6 +44,8 @@ export const check: Command = {
     if (publicKeys !== null) tell(publicKeys)
     const { result, natsServerMin } = checkPolicy(config)
     tell(result)
+    const wayIn = [breakGlassCheck(configPath(input, io)), migrationCheck(config, new Date())]
+    for (const each of wayIn) if (each !== null) tell(each)
     const passkeys = passkeyCheck(config)
     if (passkeys !== null) tell(passkeys)
     if (input.flag('offline') || problems.length > 0) return failed ? EXIT.refused : EXIT.ok

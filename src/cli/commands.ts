@@ -1,6 +1,7 @@
 /** Every command there is, in the order of `help`. */
 import { assertionCheck } from './assertion-check.ts'
 import { auditTail } from './audit-tail.ts'
+import { backup } from './backup.ts'
 import { check } from './check.ts'
 import type { Command } from './command.ts'
 import { credentialCommands } from './credential.ts'
@@ -13,6 +14,8 @@ import { invitationCommands } from './invite.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { policyCommands } from './policy.ts'
+import { restore } from './restore.ts'
+import { rotateCommands } from './rotate.ts'
 import { serve } from './serve.ts'
 import { sessionCommands } from './session.ts'
 
@@ -30,6 +33,9 @@ export const COMMANDS: readonly Command[] = [
   ...identityCommands,
   ...policyCommands,
   auditTail,
+  backup,
+  restore,
+  ...rotateCommands,
   assertionCheck,
   helpCommand(() => COMMANDS),
   version,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import bcrypt from 'bcryptjs'
 import { createAccount, createCurve, createUser, fromCurveSeed, fromSeed, type KeyPair } from 'nkeys.js'
 import { readSecretFile } from '../config.ts'
+import { writeBreakGlass } from './break-glass-files.ts'
 
 /** The package's own directory, from src/cli and from dist/cli alike. */
 const packageRoot = new URL('../../', import.meta.url)
@@ -58,6 +59,7 @@ export function writeDeployment(dir: string): { files: WrittenFile[]; conflict: 
   for (const { file, make } of KEY_FILES) write(`keys/${file}`, () => seedText(make()), 0o600)
   const publicKeys = KEY_FILES.map(({ file, variable }) => `${variable}: "${publicKeyOf(join(dir, 'keys', file))}"\n`).join('')
   write('nats-server.keys.conf', () => `# Public keys, made from the seeds in keys/. No secrets.\n${publicKeys}`, 0o644)
+  writeBreakGlass(dir, write)
   write('keys/metrics.password', () => randomBytes(24).toString('base64url'), 0o600)
   write(
     'keys/verifier/metrics.users',

@@ -34,4 +34,5 @@ const NEXT = [
   '  nats-webauthn invite orders --machine --role orders-writer --out orders.ticket',
   '  nats-webauthn invite alice --role orders-terminal',
   'Keep keys/ to yourself: it holds every secret of this deployment.',
+  'Take keys/break-glass/ away from here: it is for the day on which no verifier runs, and switched off until then.',
 ]

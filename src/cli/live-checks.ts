@@ -12,6 +12,7 @@ import { inboxPrefixes, tlsOptions } from '../verifier-links.ts'
 import { auditStreamOptions } from '../verifier-parts.ts'
 import type { CheckResult } from './check.ts'
 import { openProbe } from './probe.ts'
+import { staticUsersCheck } from './rollout-checks.ts'
 
 const serverMin = [2, 10, 27] as const
 const skewMsMax = 2_000
@@ -41,6 +42,7 @@ export async function* liveChecks(config: Config, natsServerMin: string | null):
     yield await streamCheck(audit, config)
     yield await nonceCheck(config)
     yield await roundTripCheck(config)
+    yield await staticUsersCheck(system, config)
   } finally {
     await Promise.all(links.map((link) => link.drain()))
   }

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Config } from '../config.ts'
+import { type Config, heldNext } from '../config.ts'
 import type { CheckResult } from './check.ts'
 import { publicKeyOf } from './deployment-files.ts'
 
@@ -22,13 +22,23 @@ export function publicKeysCheck(config: Config, configFile: string): CheckResult
     ['ISSUER', config.callout.issuerSeedFile],
     ['XKEY', config.callout.xkeySeedFile],
   ]
-  const others = seeds.filter(([name, file]) => file !== null && named.has(name) && named.get(name) !== publicKeyOf(file))
+  // While keys rotate nats-server is told the next issuer and xkey, and the verifier holds both.
+  const next = heldNext(config)
+  const held = new Map([
+    ['ISSUER', next?.issuerSeedFile],
+    ['XKEY', next?.xkeySeedFile],
+  ])
+  const isNamed = (name: string, file: string | undefined) => file !== undefined && named.get(name) === publicKeyOf(file)
+  const isNext = isNamed('ISSUER', held.get('ISSUER')) && isNamed('XKEY', held.get('XKEY'))
+  const others = seeds.filter(
+    ([name, file]) => file !== null && named.has(name) && !isNamed(name, file) && !(isNext && held.get(name) !== undefined),
+  )
   return {
     name: 'public keys',
     passed: others.length === 0,
     detail:
       others.length === 0
-        ? `${fileName} names those of the seeds`
+        ? `${fileName} names those of the seeds${isNext ? ', of issuer and xkey the next ones' : ''}`
         : `${fileName} names others than the seeds have: ${others.map(([name]) => name).join(', ')}`,
   }
 }

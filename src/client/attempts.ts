@@ -6,13 +6,21 @@
 /** One attempt to authenticate. `session` is the key that a proof endorses, or that resumes. */
 export type Attempt<Key> = { kind: 'proof'; session: Key | null } | { kind: 'resume'; session: Key }
 
+/**
+ * What a refusal is worth. NATS says the same of all of them: `verdict`: at once, while all else seemed well; `crowded`: at
+ * once, amid many others; `troubled`: at once, after the connection broke; `unanswered`: after as long as a server waits.
+ */
+export type Refusal = 'verdict' | 'crowded' | 'troubled' | 'unanswered'
+
 export interface Attempts<Key> {
   /** Decides, and counts as begun. `now` is monotonic milliseconds. */
   next(now: number): Attempt<Key>
+  /** Milliseconds since the last attempt was begun. */
+  sinceBegun(now: number): number
   /** The connection is up: what was begun last worked. */
   worked(): void
   /** The server refused what was begun last. */
-  refused(): void
+  refused(refusal?: Refusal): void
   /** From now on (or no longer) each outcome is reported by worked and refused. */
   watch(watched: boolean): void
   /** Attempts since one worked. */
@@ -27,8 +35,10 @@ export interface Attempts<Key> {
 
 // Nobody waits this long between two tries on a connection that did not come up.
 const lateMilliseconds = 60_000
-// A refusal can get lost with its connection: after so many silent failures a resume is taken for refused.
-const silentResumesMax = 3
+// How much speaks for the end of a session; at six the key is asked. A refusal can get lost with its connection, so
+// resumes that end without one speak for it too. It is never nothing: some path may be slow for good.
+const EVIDENCE: Record<Refusal | 'silent', number> = { verdict: 6, crowded: 3, troubled: 2, silent: 2, unanswered: 1 }
+const evidenceMin = 6
 // Where a role has no session time, each session is refused at its first use.
 const sterileSessionsMax = 2
 
@@ -39,7 +49,7 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
   let watched = false
   let everWorked = false
   let failures = 0
-  let silentResumes = 0
+  let evidence = 0
   let sterileSessions = 0
 
   const worked = () => {
@@ -47,7 +57,7 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
     last.outcome = 'worked'
     everWorked = true
     failures = 0
-    silentResumes = 0
+    evidence = 0
     if (last.attempt.kind === 'resume') {
       sterileSessions = 0
       if (session !== null) session.state = 'proven'
@@ -58,10 +68,14 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
     session = key === null || sterileSessions >= sterileSessionsMax ? null : { key, state: 'fresh' }
   }
 
-  const refused = () => {
+  const refused = (refusal: Refusal = 'verdict') => {
     if (last?.outcome !== 'open') return
     last.outcome = 'refused'
-    if (last.attempt.kind === 'resume' && session?.state === 'fresh') session.state = 'refused'
+    if (last.attempt.kind !== 'resume') return
+    evidence += EVIDENCE[refusal]
+    // Whoever is in trouble refuses good sessions too, so that says nothing of the role.
+    const isTelling = refusal === 'verdict' || refusal === 'crowded'
+    if (isTelling && evidence >= evidenceMin && session?.state === 'fresh') session.state = 'refused'
   }
 
   // Nobody reports: what was followed by nothing for long worked, what was followed soon did not.
@@ -80,7 +94,7 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
   const mayResume = (): boolean => {
     if (session === null || last === null) return false
     if (last.outcome === 'worked') return true
-    if (last.attempt.kind === 'resume') return last.outcome === 'open' && silentResumes < silentResumesMax
+    if (last.attempt.kind === 'resume') return evidence < evidenceMin
     // A proof was refused although an older session worked once: the verifier was probably away, so both are tried.
     return last.outcome === 'refused'
   }
@@ -88,18 +102,19 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
   return {
     next(now) {
       guess(now)
+      if (last?.outcome === 'open' && last.attempt.kind === 'resume') evidence += EVIDENCE.silent
       failures++
       let attempt: Attempt<Key>
       if (session !== null && mayResume()) {
-        silentResumes++
         attempt = { kind: 'resume', session: session.key }
       } else {
-        silentResumes = 0
+        evidence = 0
         attempt = { kind: 'proof', session: makeKey === null || sterileSessions >= sterileSessionsMax ? null : makeKey() }
       }
       last = { attempt, outcome: 'open', at: now }
       return attempt
     },
+    sinceBegun: (now) => (last === null ? 0 : now - last.at),
     worked,
     refused,
     watch(on) {

@@ -1,9 +1,11 @@
 /** The signature callback of `nats` 2.x and `@nats-io/transport-node` 3.x: from a server's nonce to `nkey` and `sig`. */
 import { base64url, utf8 } from '../core/encoding.ts'
 import { connectChallenge, MACHINE_ORIGIN, resumeMessage } from '../core/protocol.ts'
+import { createReconnectPace, createRedial, type Redial } from '../core/reconnect-pace.ts'
 import type { ServerUrl } from '../core/server-address.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
 import { WebAuthnClientError } from './client-error.ts'
+import { followConnection } from './connection-watch.ts'
 import { dialledHost, dialledUrl } from './dialled-url.ts'
 import type { MachineKey } from './key-file.ts'
 import { replaceSecretFile } from './secret-file.ts'
@@ -48,18 +50,24 @@ export interface SignerOptions {
   onError?: (error: WebAuthnClientError) => void
 }
 
+/** What the options of one dial are made with. */
+export interface SignerDial {
+  authenticator: WebAuthnAuthenticator
+  redial: Redial
+}
+
 /** A key and its session: what several dials, one after the other, have in common. */
 export interface Signer {
   attempts: Attempts<SessionKey>
-  /** The authenticator of one dial. */
-  forUrl(url: ServerUrl): WebAuthnAuthenticator
+  /** One dial, to one server. */
+  forUrl(url: ServerUrl): SignerDial
 }
 
 const nonceCharsMax = 64
 
 /** An authenticator for exactly one server address. Prefer `connectionOptions`: it sets what the address depends on. */
 export function webauthnAuthenticator(options: SignerOptions & { url: string }): WebAuthnAuthenticator {
-  return createSigner(options).forUrl(dialledUrl(options.url))
+  return createSigner(options).forUrl(dialledUrl(options.url)).authenticator
 }
 
 /** Holds the key and its session for one or more dials. */
@@ -77,9 +85,12 @@ export function createSigner({ key, session = 'bound', onError }: SignerOptions)
     return { nkey, sig: encode({ v: 1, url, assertion, ...resume, ...(endorsePlain ? { plain: true } : {}) }) }
   }
 
-  const forUrl = (url: ServerUrl): WebAuthnAuthenticator => {
+  const forUrl = (url: ServerUrl): SignerDial => {
     let connection: NatsConnectionLike | null = null
+    const pace = createReconnectPace()
+    const redial = createRedial(pace, { failures: attempts.failures, now: () => performance.now(), random: Math.random })
     const authenticate = (nonce?: string): Credentials => {
+      redial.answered()
       try {
         refuseOtherServers(connection, url)
         return sign(url, checkedNonce(nonce))
@@ -93,12 +104,11 @@ export function createSigner({ key, session = 'bound', onError }: SignerOptions)
         return { nkey: '', sig: '' }
       }
     }
-    return Object.assign(authenticate, {
+    const authenticator = Object.assign(authenticate, {
       confirm: (confirmed: NatsConnectionLike) => {
         connection = confirmed
-        attempts.worked()
         // Without reports the attempts are guessed, as before confirm.
-        watch(confirmed, attempts).catch(() => attempts.watch(false))
+        followConnection(confirmed, { attempts, pace }).catch(() => attempts.watch(false))
       },
       exportSessionSeed: (path: string) => {
         const current = attempts.session()
@@ -107,6 +117,7 @@ export function createSigner({ key, session = 'bound', onError }: SignerOptions)
         replaceSecretFile(path, `${current.seed()}\n`)
       },
     })
+    return { authenticator, redial }
   }
 
   return { attempts, forUrl }
@@ -135,25 +146,6 @@ function refuseOtherServers(connection: NatsConnectionLike | null, url: ServerUr
   const { hostPort } = dialledHost(url)
   if (Array.isArray(servers) && servers.every((server: { listen?: unknown }) => server.listen === hostPort)) return
   throw new WebAuthnClientError('url_ambiguous', 'signing for a connection: its servers were exchanged')
-}
-
-async function watch(connection: NatsConnectionLike, attempts: Attempts<SessionKey>): Promise<void> {
-  attempts.watch(true)
-  try {
-    for await (const status of connection.status()) {
-      if (status.type === 'reconnect') attempts.worked()
-      else if (saysRefused(status)) attempts.refused()
-    }
-  } finally {
-    attempts.watch(false)
-  }
-}
-
-// `nats` 2.x reports a code in `data`, `@nats-io/transport-node` 3.x an Error in `error`.
-function saysRefused(status: { type: string }): boolean {
-  if (status.type !== 'error') return false
-  if ('data' in status && status.data === 'AUTHORIZATION_VIOLATION') return true
-  return 'error' in status && status.error instanceof Error && /authorization violation/i.test(status.error.message)
 }
 
 function encode(members: object): string {

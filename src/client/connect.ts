@@ -1,6 +1,6 @@
 /** Connecting with the user's own client library: one server, or several, each dialled alone. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ServerUrl } from '../core/server-address.ts'
+import type { Redial } from '../core/reconnect-pace.ts'
 import { createSigner, type NatsConnectionLike, type Signer } from './authenticator.ts'
 import { WebAuthnClientError } from './client-error.ts'
 import { type ConnectionOptions, type ConnectionRequest, optionsForDial } from './connection-options.ts'
@@ -72,7 +72,10 @@ function createDialler<Connection extends NatsConnectionLike>(
   const several = urls.length > 1
   // Waiting for one server would mean never to try the others: then the waiting is done here.
   const own = several ? { ...request, nats: { maxReconnectAttempts: reconnectAttemptsWithOthers, ...nats } } : request
-  const dials = urls.map((url) => ({ url, options: optionsForDial(signer, url, own) }))
+  const dials = urls.map((url) => {
+    const dial = signer.forUrl(url)
+    return { options: optionsForDial(dial, url, own), redial: dial.redial }
+  })
   let first = 0
 
   const tryEach = async (): Promise<Connection> => {
@@ -116,19 +119,20 @@ function createDialler<Connection extends NatsConnectionLike>(
 async function dialOne<Connection extends NatsConnectionLike>(
   connect: Connect<Connection>,
   signer: Signer,
-  dial: { url: ServerUrl; options: ConnectionOptions },
+  { options, redial }: { options: ConnectionOptions; redial: Redial },
 ): Promise<Connection> {
   const before = signer.attempts.failures()
+  const once = async () => {
+    redial.begin()
+    const connection = await connect(options)
+    options.authenticator.confirm(connection)
+    return connection
+  }
   try {
-    return confirmed(await connect(dial.options), dial.options)
+    return await once()
   } catch (error) {
     // A session may have ended while no connection was up. A refused resume is followed by a proof, once.
     if (signer.attempts.failures() === before || signer.attempts.lastKind() !== 'resume') throw error
-    return confirmed(await connect(dial.options), dial.options)
+    return once()
   }
-}
-
-function confirmed<Connection extends NatsConnectionLike>(connection: Connection, options: ConnectionOptions): Connection {
-  options.authenticator.confirm(connection)
-  return connection
 }

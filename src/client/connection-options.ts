@@ -1,6 +1,6 @@
 /** Whole connection options: an authenticator alone cannot know that the address it signs is the one dialled. */
 import { isLoopbackHost, type ServerUrl } from '../core/server-address.ts'
-import { createSigner, type Signer, type SignerOptions, type WebAuthnAuthenticator } from './authenticator.ts'
+import { createSigner, type SignerDial, type SignerOptions, type WebAuthnAuthenticator } from './authenticator.ts'
 import { WebAuthnClientError } from './client-error.ts'
 import { dialledHost, dialledUrls, onlyUrl } from './dialled-url.ts'
 import { type TlsTrust, type VerifiedTls, verifiedTls } from './verified-tls.ts'
@@ -65,19 +65,18 @@ const ALLOWED = new Set([
   'waitOnFirstConnect',
   'tls',
 ])
-const backoffMillisecondsMin = 1_000
-const backoffMillisecondsMax = 30_000
 
 /**
  * Options for exactly one server, for programs that call `connect` themselves. Call
  * `options.authenticator.confirm(connection)` with the result.
  */
 export function connectionOptions(request: ConnectionRequest): ConnectionOptions {
-  return optionsForDial(createSigner(request), onlyUrl(dialledUrls(request)), request)
+  const url = onlyUrl(dialledUrls(request))
+  return optionsForDial(createSigner(request).forUrl(url), url, request)
 }
 
-/** The options of one dial, for a signer that may have more of them. */
-export function optionsForDial(signer: Signer, url: ServerUrl, request: ConnectionRequest): ConnectionOptions {
+/** The options of one of a signer's dials. */
+export function optionsForDial({ authenticator, redial }: SignerDial, url: ServerUrl, request: ConnectionRequest): ConnectionOptions {
   const given = request.nats ?? {}
   refuseOptions(given)
   const { tls: trust, ...rest } = given
@@ -88,10 +87,10 @@ export function optionsForDial(signer: Signer, url: ServerUrl, request: Connecti
     inboxPrefix: request.key.inboxPrefix ?? `_INBOX_${request.key.handle}`,
     // A verifier may be away for longer than anybody wants to count.
     maxReconnectAttempts: -1,
-    ...(ownDelay ? {} : { reconnectDelayHandler: () => backoffMilliseconds(signer.attempts.failures()) }),
+    ...(ownDelay ? {} : { reconnectDelayHandler: redial.delayMs }),
     ...rest,
     servers: [url],
-    authenticator: signer.forUrl(url),
+    authenticator,
     // Gossip comes from a server, which may be hostile: it would choose where the next signature goes.
     ignoreClusterUpdates: true,
     // Client libraries give up after two refusals in a row; an expired session and a resume that came too late are two.
@@ -100,12 +99,6 @@ export function optionsForDial(signer: Signer, url: ServerUrl, request: Connecti
     ...(isLoopbackHost(dialledHost(url).host) ? { resolve: false } : {}),
     ...(tls === null ? {} : { tls }),
   }
-}
-
-// All clients lose their connections at once when a server reloads: the randomness keeps them from returning at once.
-function backoffMilliseconds(failures: number): number {
-  const step = Math.min(backoffMillisecondsMax, backoffMillisecondsMin * 2 ** Math.min(10, Math.max(0, failures - 1)))
-  return Math.round(step * (0.5 + Math.random()))
 }
 
 function refuseOptions(options: object): void {

@@ -1,6 +1,7 @@
 /** What happened, as facts. src/audit turns them into OCSF records; no secret is ever a member here. */
 import type { DenialReason, ErrorReason, GrantReason, Stage } from './denial.ts'
-import type { AccountName, CredentialId, Handle, RoleName } from './identifiers.ts'
+import type { AccountName, CredentialId, Handle, LegacyName, RoleName } from './identifiers.ts'
+import type { LegacyKind } from './legacy/legacy-users.ts'
 import type { CredentialClass } from './records.ts'
 
 /** The connection a verdict is about, as the signed request describes it. */
@@ -49,6 +50,11 @@ export type Verdict =
   | { outcome: 'granted'; reason: GrantReason }
   | { outcome: 'denied'; reason: DenialReason }
   | { outcome: 'error'; reason: ErrorReason }
+  /** Report-only mode: a legacy user was admitted, and the journey would have refused. */
+  | { outcome: 'reported'; reason: DenialReason; legacy: { name: LegacyName; kind: LegacyKind } }
+
+/** A verdict that lets nobody in. */
+export type Refusal = Extract<Verdict, { outcome: 'denied' | 'error' }>
 
 /** One verdict on one authorization request. */
 export interface VerdictEvent {
@@ -174,10 +180,14 @@ export const LIFECYCLE = {
     failed: ['internal'],
   },
   identity: { succeeded: ['created', 'disabled', 'enabled', 'roles_changed'], refused: ['unknown', 'conflict'], failed: ['internal'] },
-  policy: { succeeded: ['loaded'], refused: ['invalid'], failed: ['unreadable'] },
+  policy: { succeeded: ['loaded', 'legacy_users_loaded'], refused: ['invalid', 'legacy_users_invalid'], failed: ['unreadable'] },
   admin: { succeeded: ['read'], refused: ['request_malformed', 'not_permitted'], failed: ['internal'] },
-  connection: { succeeded: ['kicked'], refused: [], failed: ['kick_failed'] },
-  verifier: { succeeded: ['started', 'stopped', 'ready', 'not_ready'], refused: [], failed: ['stream_weaker', 'store_weaker'] },
+  connection: { succeeded: ['kicked', 'break_glass'], refused: [], failed: ['kick_failed'] },
+  verifier: {
+    succeeded: ['started', 'stopped', 'ready', 'not_ready', 'backed_up', 'restored', 'report_only'],
+    refused: [],
+    failed: ['stream_weaker', 'store_weaker'],
+  },
 } as const satisfies Record<string, Record<'succeeded' | 'refused' | 'failed', readonly string[]>>
 
 export type LifecycleArea = keyof typeof LIFECYCLE

@@ -1,18 +1,15 @@
 /** Stage "open": is this a genuine, current authorization request from a nats-server, about a client? */
-import type { KeyObject } from 'node:crypto'
 import { type Checked, denied, passed } from './checked.ts'
-import { ed25519PublicKey, ed25519Verify } from './ed25519.ts'
-import { fromBase64url, fromUtf8, utf8 } from './encoding.ts'
+import { fromBase64url, fromUtf8 } from './encoding.ts'
 import { parseServerId, parseUserNkey, type ServerId, type UserNkey } from './identifiers.ts'
 import { decodePublicNkey } from './nkey.ts'
-import type { XkeyPort } from './ports.ts'
+import type { SignaturePort, XkeyPort } from './ports.ts'
 import type { Rules } from './rules.ts'
 import { parseStrictJson } from './strict-json.ts'
 
 const requestBytesMax = 64 * 1024
 const jsonDepthMax = 12
 const textCharsMax = 256
-const serverKeysMax = 1024
 
 /** A verified authorization request (nats-io/jwt v2 `authorization_claims.go`). */
 export interface AuthorizationRequest {
@@ -40,29 +37,40 @@ export interface IncomingRequest {
   payload: Uint8Array
   /** Header `Nats-Server-Xkey`, or '' when there is none. */
   serverXkey: string
+  /** What readRequest made of it, where that was asked already. */
+  read?: Checked<UnverifiedRequest>
 }
 
-// A cluster has few servers; their keys are parsed once. Bounded, because anybody can make a server key.
-const serverKeys = new Map<ServerId, KeyObject>()
+declare const readBrand: unique symbol
 
-function serverKey(id: ServerId): KeyObject {
-  const known = serverKeys.get(id)
-  if (known !== undefined) return known
-  if (serverKeys.size >= serverKeysMax) serverKeys.clear()
-  const key = ed25519PublicKey(decodePublicNkey('N', id) as Uint8Array)
-  serverKeys.set(id, key)
-  return key
+/** A request that was unsealed and parsed. Not a word of it is verified: good for waiting in line, never for a verdict. */
+export interface UnverifiedRequest {
+  readonly [readBrand]: true
+  readonly body: Record<string, unknown>
+  readonly signed: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** Unseals and parses one message of `$SYS.REQ.USER.AUTH`, and verifies nothing. `xkey` is null where none is configured. */
+export function readRequest(incoming: IncomingRequest, xkey: XkeyPort | null): Checked<UnverifiedRequest> {
+  if (incoming.payload.length > requestBytesMax) return denied('request_oversized')
+  const token = unseal(incoming, xkey)
+  return token.ok ? readClaims(token.value) : token
+}
+
+/** Who the request says has connected, and how many seconds it gives: for waiting in line alone. */
+export function claimOf({ body }: UnverifiedRequest): { clientHost: string; seconds: number } {
+  const client = record(record(body['nats'])['client_info'])
+  const [iat, exp] = [body['iat'], body['exp']]
+  return { clientHost: text(client['host']), seconds: isSafeInteger(iat) && isSafeInteger(exp) ? exp - iat : 0 }
 }
 
 /** Opens, authenticates and reads one message of `$SYS.REQ.USER.AUTH`. `xkey` is null where none is configured. */
 export function openRequest(
   incoming: IncomingRequest,
-  { rules, xkey, now }: { rules: Rules; xkey: XkeyPort | null; now: Date },
+  { rules, xkey, signatures, now }: { rules: Rules; xkey: XkeyPort | null; signatures: SignaturePort; now: Date },
 ): Checked<AuthorizationRequest> {
-  if (incoming.payload.length > requestBytesMax) return denied('request_oversized')
-  const token = unseal(incoming, xkey)
-  if (!token.ok) return token
-  const claims = readClaims(token.value)
+  const claims = incoming.read ?? readRequest(incoming, xkey)
   if (!claims.ok) return claims
   const { body, signed, signature } = claims.value
   const nats = record(body['nats'])
@@ -75,11 +83,21 @@ export function openRequest(
   if (rules.serverIds !== null && !rules.serverIds.includes(serverId)) return denied('request_server_unknown')
   const validity = checkValidity(body, rules.leewaySeconds, now)
   if (!validity.ok) return validity
-  if (!ed25519Verify(serverKey(serverId), utf8(signed), signature)) return denied('request_signature_invalid')
+  if (!signatures.byServer(serverId, signed, signature)) return denied('request_signature_invalid')
   return readConnection({ nats, server, serverId, ...validity.value, sealedFor: xkey === null ? null : incoming.serverXkey })
 }
 
-function unseal({ payload, serverXkey }: IncomingRequest, xkey: XkeyPort | null): Checked<string> {
+/**
+ * What the client wrote into CONNECT, passwords and tokens included: for report-only mode alone, so that no part of the
+ * journey holds them. Of a message that openRequest has passed; of any other it is empty.
+ */
+export function connectOptions(incoming: IncomingRequest, xkey: XkeyPort | null): Record<string, unknown> {
+  const token = unseal(incoming, xkey)
+  const claims = token.ok ? readClaims(token.value) : token
+  return claims.ok ? record(record(claims.value.body['nats'])['connect_opts']) : {}
+}
+
+function unseal({ payload, serverXkey }: IncomingRequest, xkey: XkeyPort | null): Checked<Uint8Array> {
   let plain: Uint8Array | null = payload
   if (xkey !== null) {
     // A sealed message begins with "xkv1", a JWT with "eyJ".
@@ -88,25 +106,25 @@ function unseal({ payload, serverXkey }: IncomingRequest, xkey: XkeyPort | null)
     plain = xkey.open(payload, serverXkey)
     if (plain === null) return denied('request_unopenable')
   }
-  const token = fromUtf8(plain)
-  return token === null ? denied('request_malformed') : passed(token)
+  return passed(plain)
 }
 
-interface SignedClaims {
-  body: Record<string, unknown>
-  signed: string
-  signature: Uint8Array
+// {"typ":"JWT","alg":"ed25519-nkey"}, as every nats-server writes it.
+const USUAL_HEADER = 'eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ'
+
+function isNkeyHeader(head: Record<string, unknown>): boolean {
+  return head['typ'] === 'JWT' && head['alg'] === 'ed25519-nkey'
 }
 
-function readClaims(token: string): Checked<SignedClaims> {
-  const [header, payload, signatureText, ...rest] = token.split('.')
+function readClaims(token: Uint8Array): Checked<UnverifiedRequest> {
+  const [header, payload, signatureText, ...rest] = fromUtf8(token)?.split('.') ?? []
   if (header === undefined || payload === undefined || signatureText === undefined || rest.length > 0) return denied('request_malformed')
-  const head = record(json(header))
-  if (head['typ'] !== 'JWT' || head['alg'] !== 'ed25519-nkey') return denied('request_malformed')
+  if (header !== USUAL_HEADER && !isNkeyHeader(record(json(header)))) return denied('request_malformed')
   const body = json(payload)
   const signature = fromBase64url(signatureText)
   if (!isRecord(body) || signature === null || signature.length !== 64) return denied('request_malformed')
-  return passed({ body, signed: `${header}.${payload}`, signature })
+  // Base64url is ASCII: as many bytes as characters.
+  return passed({ body, signed: token.subarray(0, header.length + 1 + payload.length), signature } as UnverifiedRequest)
 }
 
 function checkValidity(body: Record<string, unknown>, leewaySeconds: number, now: Date): Checked<{ iat: number; exp: number }> {

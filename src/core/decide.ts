@@ -3,83 +3,63 @@
  * Cheap checks first; the order is security (docs/architecture.md). This is the only file that branches on outcomes.
  */
 import { type Admission, activateSession, admissionOf, type Proven, reserveSession } from './admission.ts'
-import type { Verdict, VerdictEvent } from './audit-event.ts'
-import { type AuthorizationRequest, type IncomingRequest, openRequest } from './authorization-request.ts'
+import { type Arrival, type Decision, enter, isLate, type Journey } from './arrival.ts'
+import { type AuthorizationRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
-import type { Stage } from './denial.ts'
-import { guardEntry, guardKeyOf, isSameProof } from './guard-entry.ts'
-import { type Nonce, parseNonce } from './identifiers.ts'
+import { type SignatureGate, withinLimits } from './failed-signatures.ts'
+import { firstAskOr, guardEntry, guardKeyOf, ofSameProof } from './guard-entry.ts'
+import { type Nonce, parseNonce, type ServerUrl, type UserNkey } from './identifiers.ts'
 import { eventOf, type Known, nothingKnown } from './known.ts'
+import { turnAway } from './legacy/report-only.ts'
+import type { Grant } from './policy/policy.ts'
 import { resolveGrant } from './policy/resolve.ts'
-import { AuditUnavailable, StoreUnavailable, type TracePort, type World, type XkeyPort } from './ports.ts'
+import { type SignaturePort, StoreUnavailable, type World } from './ports.ts'
 import { type Offer, readOffer } from './proof.ts'
 import { connectChallenge } from './protocol.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
+import { errorReason, refuse } from './refuse.ts'
 import type { Rules } from './rules.ts'
 import { checkServerUrl, mayUsePlainSession } from './server-url.ts'
 import { checkSessionState, verifyBoundResume, verifyPlainResume } from './session.ts'
 import { sha256 } from './sha256.ts'
-import type { UserClaims } from './user-claims.ts'
 import { judgeSignCount, type VerifiedAssertion, verifyAssertion } from './webauthn/assertion.ts'
 import { checkCredentialState } from './webauthn/credential.ts'
 import { expectedAssertion } from './webauthn/relying-party.ts'
 import { moveSignCount, quarantine } from './webauthn/sign-count.ts'
 
-/** One request and everything about the moment that core may not find out by itself. */
-export interface Arrival extends IncomingRequest {
-  /** UUID for the audit record. */
-  id: string
-  now: Date
-  /** Uniform in [0, 1): how much of the ten percent the expiry is moved down, so that expiries don't herd. */
-  jitter: number
-  /** Milliseconds since arrival, by the monotonic clock. */
-  elapsedMs(): number
-  trace: TracePort
-}
-
-export interface Journey {
-  rules: Rules
-  xkey: XkeyPort | null
-  world: World
-}
-
-/** What became of a request. `reply` is null when it came too late to be answered; then there is no verdict either. */
-export type Decision = { event: VerdictEvent; reply: Uint8Array } | { event: null; reply: null }
-
-// The answer must be at the server before it gives up on us.
-const answerMarginMs = 500
+export type { Arrival, Decision, Journey }
 
 /** Decides one request and does what the verdict needs: counter, session, audit record, answer. Never throws. */
 export async function decide(arrival: Arrival, journey: Journey): Promise<Decision> {
   // One policy from beginning to end: what a record names is what the verdict came from, whatever is loaded meanwhile.
   const known = nothingKnown(journey.world.policy())
   const { world } = journey
-  let recorded: string | null = null
   try {
     const proven = await prove(arrival, journey, known)
     if (isLate(arrival, known)) return { event: null, reply: null }
-    if (!proven.ok) return refuse(arrival, journey, known, { outcome: 'denied', reason: proven.denial })
+    if (!proven.ok) return await turnAway(arrival, journey, known, proven.denial)
     const admission = await admit(proven.value, arrival, journey, known)
     if (isLate(arrival, known)) return { event: null, reply: null }
-    if (!admission.ok) return refuse(arrival, journey, known, { outcome: 'denied', reason: admission.denial })
+    if (!admission.ok) return await turnAway(arrival, journey, known, admission.denial)
 
     enter(arrival, known, 'record')
     const { reason, claims, grant } = admission.value
     const event = eventOf(known, { outcome: 'granted', reason }, { arrival, grant })
     await world.audit.record(event)
-    recorded = event.id
+    known.recorded = event.id
     await activate(admission.value, proven.value, journey)
 
     enter(arrival, known, 'answer')
-    if (isLate(arrival, known, 0)) return refuse(arrival, journey, known, { outcome: 'error', reason: 'deadline_exceeded' }, recorded)
+    if (isLate(arrival, known, 0)) return refuse(arrival, world, known, { outcome: 'error', reason: 'deadline_exceeded' })
     const reply = world.answer.grant(proven.value.request, claims)
-    remember(proven.value, claims, journey)
+    known.withdraw = () => {}
     return { event: { ...event, durationMs: arrival.elapsedMs() }, reply }
   } catch (cause) {
     arrival.trace.failed(cause)
-    return refuse(arrival, journey, known, { outcome: 'error', reason: errorReason(cause) }, recorded)
+    return refuse(arrival, world, known, { outcome: 'error', reason: errorReason(cause) })
   } finally {
     known.leavePlace()
+    known.withdraw()
   }
 }
 
@@ -87,7 +67,7 @@ export async function decide(arrival: Arrival, journey: Journey): Promise<Decisi
 async function prove(arrival: Arrival, journey: Journey, known: Known): Promise<Checked<Proven>> {
   const { rules, world } = journey
   enter(arrival, known, 'open')
-  const opened = openRequest(arrival, { rules, xkey: journey.xkey, now: arrival.now })
+  const opened = openRequest(arrival, { rules, xkey: journey.xkey, signatures: world.signatures, now: arrival.now })
   if (!opened.ok) return opened
   const request = opened.value
   known.request = request
@@ -111,17 +91,23 @@ async function prove(arrival: Arrival, journey: Journey, known: Known): Promise<
   const guardKey = guardKeyOf(request, nonce)
   const found = await lookUp(offer, request, { journey, known, now: arrival.now })
   if (!found.ok) return found
-  const earlier = await world.guard.find(guardKey)
-  if (earlier !== null && !isSameProof(earlier, request, arrival.now)) return denied('connection_already_proven')
+  const remembered = await world.guard.find(guardKey)
+  const same = remembered === null ? passed(null) : ofSameProof(remembered, request, arrival.now)
+  if (!same.ok) return same
 
   enter(arrival, known, 'verify')
   const { credential, identity, session } = found.value
-  const verified = await verify(offer, credential, { nonce, rules, earlier, known, journey, now: arrival.now })
+  const { limits, signatures } = world
+  const verified = withinLimits({ request, credential: credential.record, rules, limits, now: arrival.now }, (gate) =>
+    verify(offer, credential.record, { nonce, rules, known, signatures, gate }),
+  )
   if (!verified.ok) return verified
   known.verified = true
   const assertion = verified.value
   const userVerified = assertion === null ? (session?.userVerified ?? false) : assertion.userVerified
-  return passed({ request, offer, credential, identity, session, assertion, userVerified, guardKey, earlier })
+  const proven: Proven = { request, offer, credential, identity, session, assertion, userVerified, guardKey, earlier: same.value }
+  const counted = await checkSignCount(proven, arrival.now, world)
+  return counted.ok ? passed({ ...proven, earlier: counted.value }) : counted
 }
 
 /** Stage 3: the records that the offer points at, all of them in force. They are read first, so that a denial says whose they are. */
@@ -158,49 +144,53 @@ async function lookUp(
 }
 
 /** Stage 4: the signature. A verified assertion after a proof, null after a resume. */
-async function verify(
+function verify(
   offer: Offer,
-  credential: Stored<CredentialRecord>,
-  context: { nonce: Nonce; rules: Rules; earlier: GuardEntry | null; known: Known; journey: Journey; now: Date },
-): Promise<Checked<VerifiedAssertion | null>> {
-  const { nonce, rules, earlier, known, journey, now } = context
+  credential: CredentialRecord,
+  context: { nonce: Nonce; rules: Rules; known: Known; signatures: SignaturePort; gate: SignatureGate },
+): Checked<VerifiedAssertion | null> {
+  const { nonce, rules, known, signatures, gate } = context
+  const open = offer.form === 'plain' || offer.form === 'bound' ? gate() : passed(null)
+  if (!open.ok) return open
+  const provesSession = (bound: { nkey: UserNkey; url: ServerUrl; resume: Uint8Array }) =>
+    verifyBoundResume({ ...bound, nonce, signature: bound.resume }, signatures)
   switch (offer.form) {
     case 'plain':
-      return verifyPlainResume({ nkey: offer.nkey, nonce, signature: offer.signature }) ? passed(null) : denied('session_signature_invalid')
+      return verifyPlainResume({ ...offer, nonce }, signatures) ? passed(null) : denied('session_signature_invalid')
     case 'bound':
-      return verifyBoundResume({ nkey: offer.nkey, nonce, url: offer.url, signature: offer.resume })
-        ? passed(null)
-        : denied('session_signature_invalid')
+      return provesSession(offer) ? passed(null) : denied('session_signature_invalid')
     case 'proof':
     case 'endorsing': {
       const plain = offer.form === 'endorsing' && offer.plain
       const challenge = connectChallenge(sha256, { nonce, url: offer.url, nkey: offer.nkey ?? '', plain })
-      const expected = expectedAssertion(credential.record, challenge, rules)
+      const expected = expectedAssertion(credential, challenge, rules)
       if (!expected.ok) return expected
-      const assertion = verifyAssertion(offer.assertion, credential.record, expected.value)
+      const assertion = verifyAssertion(offer.assertion, credential, expected.value, gate)
       if (!assertion.ok) return assertion
       known.assertion = assertion.value
       // Possession: nobody can endorse another's key.
-      if (offer.form === 'endorsing' && !verifyBoundResume({ nkey: offer.nkey, nonce, url: offer.url, signature: offer.resume })) {
-        return denied('session_signature_invalid')
-      }
-      known.verified = true
-      if (earlier !== null) return assertion
-      const count = judgeSignCount(credential.record, assertion.value, now)
-      if (!count.ok) {
-        if (count.denial === 'sign_count_regression') await quarantine(credential, journey.world.credentials, now)
-        return count
-      }
+      if (offer.form === 'endorsing' && !provesSession(offer)) return denied('session_signature_invalid')
       return assertion
     }
   }
+}
+
+/** Stage 4, the counter; only ever after the signature. What comes out is the first ask about this connection, or null. */
+async function checkSignCount(proven: Proven, now: Date, world: World): Promise<Checked<GuardEntry | null>> {
+  const { assertion, credential, earlier } = proven
+  if (earlier !== null || assertion === null) return passed(earlier)
+  const judged = judgeSignCount(credential.record, assertion, now)
+  if (judged.ok) return passed(null)
+  const first = await firstAskOr(judged, proven, { guard: world.guard, now })
+  if (!first.ok && first.denial === 'sign_count_regression') await quarantine(credential, world.credentials, now)
+  return first
 }
 
 /** Stages 5 and 6: what the proven identity may do, and the writes that must come before the record. */
 async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: Known): Promise<Checked<Admission>> {
   const { world, rules } = journey
   enter(arrival, known, 'resolve')
-  const { request, offer, credential, identity, session, earlier } = proven
+  const { request, offer, credential, identity, session } = proven
   const wantsPlain = offer.form === 'plain' || (offer.form === 'endorsing' && offer.plain)
   const resolved = resolveGrant(known.policy, {
     identity,
@@ -219,23 +209,59 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
   if (session !== null && (grant.sessionSeconds === 0 || session.createdAt + grant.sessionSeconds * 1000 <= arrival.now.getTime())) {
     return denied('session_expired')
   }
-  if (grant.connectionsMax !== null && earlier === null) {
-    const leavePlace = world.guard.reserve(identity.handle, grant.connectionsMax)
-    if (leavePlace === null) return denied('connection_limit')
-    known.leavePlace = leavePlace
-  }
+  const placed = await takePlace(proven, grant, { known, world, now: arrival.now })
+  if (!placed.ok) return placed
 
   enter(arrival, known, 'store')
-  if (earlier === null && proven.assertion !== null) {
-    const moved = await moveSignCount(proven.credential, proven.assertion, { credentials: world.credentials, now: arrival.now })
-    if (!moved.ok) return moved
+  if (placed.value !== null) return admitAgain(passed(placed.value), { proven, grant, arrival })
+  return store(proven, grant, { arrival, known, world })
+}
+
+/** Stage 5, last step: one of the identity's connections, where they are limited. The first ask about this one, or null. */
+async function takePlace(
+  proven: Proven,
+  grant: Grant,
+  { known, world, now }: { known: Known; world: World; now: Date },
+): Promise<Checked<GuardEntry | null>> {
+  const { earlier, guardKey, identity } = proven
+  if (earlier !== null || grant.connectionsMax === null) return passed(earlier)
+  const leavePlace = world.guard.reserve(guardKey, identity.handle, grant.connectionsMax)
+  if (leavePlace === null) return firstAskOr(denied('connection_limit'), proven, { guard: world.guard, now })
+  known.leavePlace = leavePlace
+  return passed(null)
+}
+
+/** Stage 6, of a first ask: counter, session and, last, the connection itself, where another verifier may have been first. */
+async function store(
+  proven: Proven,
+  grant: Grant,
+  { arrival, known, world }: { arrival: Arrival; known: Known; world: World },
+): Promise<Checked<Admission>> {
+  const { request, offer, credential, assertion, guardKey } = proven
+  const { now } = arrival
+  if (assertion !== null) {
+    const moved = await moveSignCount(credential, assertion, { credentials: world.credentials, now })
+    if (!moved.ok) {
+      const first = moved.denial === 'sign_count_race' ? await firstAskOr(moved, proven, { guard: world.guard, now }) : moved
+      return admitAgain(first, { proven, grant, arrival })
+    }
   }
-  const endorsed =
-    earlier === null && offer.form === 'endorsing'
-      ? await reserveSession(proven, grant, { offer, now: arrival.now, sessions: world.sessions })
-      : passed(null)
+  const endorsed = offer.form === 'endorsing' ? await reserveSession(proven, grant, { offer, now, sessions: world.sessions }) : passed(null)
   if (!endorsed.ok) return endorsed
-  return passed(admissionOf(proven, grant, { endorsed: endorsed.value, id: arrival.id, now: arrival.now, jitter: arrival.jitter }))
+  const admission = admissionOf(proven, grant, { endorsed: endorsed.value, ...arrival })
+  const nkey = offer.form === 'proof' ? null : offer.nkey
+  const { iat, exp } = admission.claims
+  const claim = await world.guard.claim(guardKey, guardEntry(request, { credential: credential.record, session: nkey, iat, exp }))
+  known.withdraw = claim.withdraw
+  return claim.earlier === null ? passed(admission) : admitAgain(ofSameProof(claim.earlier, request, now), { proven, grant, arrival })
+}
+
+/** Stage 6, of a re-ask: the expiry of the first one holds, and nothing that it wrote is written again. */
+function admitAgain(
+  first: Checked<GuardEntry>,
+  { proven, grant, arrival }: { proven: Proven; grant: Grant; arrival: Arrival },
+): Checked<Admission> {
+  return first.ok ? passed(admissionOf({ ...proven, earlier: first.value }, grant, { endorsed: null, ...arrival })) : first
 }
 
 /** Stage 7, second half: a session is usable only once its record is durable. */
@@ -243,56 +269,4 @@ async function activate(admission: Admission, proven: Proven, { world }: Journey
   const { endorsed } = admission
   if (endorsed === null || (await activateSession(endorsed, world.sessions))) return
   throw new StoreUnavailable(`activating the session of ${proven.credential.record.handle}: revoked or rewritten meanwhile`)
-}
-
-function remember(proven: Proven, claims: UserClaims, { world }: Journey): void {
-  const { request, offer, credential, guardKey, earlier } = proven
-  if (earlier !== null) return
-  const session = offer.form === 'proof' ? null : offer.nkey
-  world.guard.remember(guardKey, guardEntry(request, { credential: credential.record, session, iat: claims.iat, exp: claims.exp }))
-}
-
-/** Answers and records something that is not a grant. */
-function refuse(
-  arrival: Arrival,
-  journey: Journey,
-  known: Known,
-  verdict: Exclude<Verdict, { outcome: 'granted' }>,
-  correlates: string | null = null,
-): Decision {
-  const { world } = journey
-  // Somebody we could not authenticate gets the empty answer, which denies; only a genuine request gets our signature.
-  const reply = known.request === null ? new Uint8Array(0) : refusal(known.request, verdict, arrival, world)
-  const event = { ...eventOf(known, verdict, { arrival, grant: null }), correlates }
-  world.audit.note(event)
-  return { event, reply }
-}
-
-function refusal(
-  request: AuthorizationRequest,
-  verdict: Exclude<Verdict, { outcome: 'granted' }>,
-  arrival: Arrival,
-  world: World,
-): Uint8Array {
-  try {
-    return world.answer.refuse(request, verdict)
-  } catch (cause) {
-    arrival.trace.failed(cause)
-    return new Uint8Array(0)
-  }
-}
-
-function enter(arrival: Arrival, known: Known, stage: Stage): void {
-  known.stage = stage
-  arrival.trace.enter(stage)
-}
-
-/** A request past its deadline is dropped: the server has given up on it, and work on it would be taken from others. */
-function isLate(arrival: Arrival, { request }: Known, marginMs = answerMarginMs): boolean {
-  return request !== null && arrival.elapsedMs() > (request.exp - request.iat) * 1000 - marginMs
-}
-
-function errorReason(cause: unknown): 'internal' | 'store_unavailable' | 'audit_unavailable' {
-  if (cause instanceof AuditUnavailable) return 'audit_unavailable'
-  return cause instanceof StoreUnavailable ? 'store_unavailable' : 'internal'
 }

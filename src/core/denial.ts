@@ -3,8 +3,8 @@
  * labels, the audit codes and the vectors are the same set.
  */
 
-/** The stages of the journey, in order (docs/architecture.md). */
-export const STAGES = ['open', 'read', 'lookup', 'verify', 'resolve', 'store', 'record', 'answer'] as const
+/** The stages of the journey, in order (docs/architecture.md). `legacy` is entered in report-only mode alone, after a refusal. */
+export const STAGES = ['open', 'read', 'lookup', 'verify', 'resolve', 'store', 'record', 'answer', 'legacy'] as const
 export type Stage = (typeof STAGES)[number]
 
 export interface DenialRow {
@@ -59,6 +59,8 @@ export const DENIALS = {
   connection_already_proven: { stage: 'lookup', severity: 'alert', doc: 'This connection was already admitted with another proof.', remedy: 'Look at what the client does: one socket, two identities.' },
 
   // 4. verify: WebAuthn L3 §7.2 in the spec's order, or the session key's signature
+  source_limited: { stage: 'verify', severity: 'warning', doc: 'Too many signatures from this source failed within a minute; this one was not checked.', remedy: 'Look at the failures before it, `signature_invalid` from the same address (docs/overload.md).' },
+  credential_limited: { stage: 'verify', severity: 'warning', doc: 'Too many signatures for this credential failed within a minute, from this source or from others; this one was not checked.', remedy: 'Look at the failures before it: a client with the wrong key, or someone guesses (docs/overload.md).' },
   assertion_malformed: { stage: 'verify', severity: 'warning', doc: 'The assertion\'s client data or authenticator data cannot be read.', remedy: 'Compare the client with docs/protocol.md.' },
   user_handle_mismatch: { stage: 'verify', severity: 'alert', doc: 'The assertion names another user than the credential\'s owner.', remedy: 'Look at the client: it mixes up credentials.' },
   type_mismatch: { stage: 'verify', severity: 'alert', doc: 'The client data is not of type webauthn.get.', remedy: 'Look at the client: it sends a registration as a proof.' },
@@ -87,6 +89,11 @@ export const DENIALS = {
 
   // 6. store: compare-and-set
   endorsement_refused: { stage: 'store', severity: 'alert', doc: 'The nkey serves another credential, or was revoked, and can never be endorsed.', remedy: 'Make a new session nkey.' },
+
+  // legacy: report-only mode, after one of the refusals above
+  legacy_credentials_invalid: { stage: 'legacy', severity: 'warning', doc: 'The password, token or signature is not that of a legacy user.', remedy: 'If the user is yours, compare its entry in the file of legacy users; many of these from one source are somebody who guesses.' },
+  legacy_users_ended: { stage: 'legacy', severity: 'warning', doc: 'The connection brings credentials of the kind that legacy users had, and the migration has ended.', remedy: 'Enrol the client, or move `migration.until` and say why.' },
+  legacy_check_busy: { stage: 'legacy', severity: 'warning', doc: 'Too many passwords or tokens are waiting to be compared, or waited too long.', remedy: 'None for a restart: clients retry. If it goes on, look at `legacy_credentials_invalid`.' },
 } as const satisfies Record<string, DenialRow>
 
 export type DenialReason = keyof typeof DENIALS
@@ -111,11 +118,20 @@ export const GRANTS = {
 } as const
 
 export type GrantReason = keyof typeof GRANTS
-export type Outcome = 'granted' | 'denied' | 'error'
+export type Outcome = 'granted' | 'denied' | 'error' | 'reported'
+
+/**
+ * Refusals that report-only mode only reports where a legacy user's own credentials are right. Nothing is reported of what
+ * is not a genuine request about a client, or of one socket that wants to be two.
+ */
+export const REPORTABLE: readonly DenialReason[] = (Object.keys(DENIALS) as DenialReason[]).filter(
+  (reason) => !['open', 'legacy'].includes(DENIALS[reason].stage) && reason !== 'connection_already_proven',
+)
 
 /** Every (outcome, reason) there is: metric labels and audit codes are exactly these. */
 export const VERDICTS: readonly { outcome: Outcome; reason: GrantReason | DenialReason | ErrorReason }[] = [
   ...(Object.keys(GRANTS) as GrantReason[]).map((reason) => ({ outcome: 'granted' as const, reason })),
   ...(Object.keys(DENIALS) as DenialReason[]).map((reason) => ({ outcome: 'denied' as const, reason })),
   ...(Object.keys(ERRORS) as ErrorReason[]).map((reason) => ({ outcome: 'error' as const, reason })),
+  ...REPORTABLE.map((reason) => ({ outcome: 'reported' as const, reason })),
 ]

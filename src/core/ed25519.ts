@@ -1,6 +1,51 @@
-/** Ed25519 (RFC 8032) over node:crypto, with nkeys as keys. Pure-JS libraries take 100 times as long (ADR-0003). */
+/**
+ * Ed25519 (RFC 8032): what an implementation must be, and the one over node:crypto. Pure-JS libraries take 100 times as
+ * long (ADR-0003); libsodium takes half as long and answers the same (ADR-0017).
+ */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { concat } from './encoding.ts'
+
+/** An implementation. All of them give every input the same answer: which one runs can be seen by the time it takes alone. */
+export interface Ed25519 {
+  /** A key that verifies, from its 32 raw bytes. One that is not sound verifies nothing. */
+  publicKey(raw: Uint8Array): Ed25519PublicKey
+  /** A key that signs, from its 32-byte seed. */
+  privateKey(seed: Uint8Array): Ed25519PrivateKey
+}
+
+export interface Ed25519PublicKey {
+  verify(message: Uint8Array, signature: Uint8Array): boolean
+}
+
+export interface Ed25519PrivateKey {
+  /** The 32 raw bytes of the public half. */
+  publicKey: Uint8Array
+  /** 64 bytes. */
+  sign(message: Uint8Array): Uint8Array
+}
+
+export const ED25519_SEED_BYTES = 32
+export const ED25519_SIGNATURE_BYTES = 64
+
+/** What every implementation makes of a key that is not sound. */
+export const VERIFIES_NOTHING: Ed25519PublicKey = { verify: () => false }
+
+export const opensslEd25519: Ed25519 = {
+  publicKey(raw) {
+    // Stricter than OpenSSL, which lets a signature's point and the key be of small order, and the key be spelt in two ways.
+    if (!isSoundPoint(raw)) return VERIFIES_NOTHING
+    const key = ed25519PublicKey(raw)
+    return {
+      verify: (message, signature) =>
+        signature.length === ED25519_SIGNATURE_BYTES && !isSmallOrder(signature.subarray(0, 32)) && ed25519Verify(key, message, signature),
+    }
+  },
+  privateKey(seed) {
+    if (seed.length !== ED25519_SEED_BYTES) throw new Error('reading an Ed25519 seed: it does not have 32 bytes')
+    const key = ed25519PrivateKey(seed)
+    return { publicKey: ed25519RawPublic(key), sign: (message) => ed25519Sign(key, message) }
+  },
+}
 
 // DER prefixes of SubjectPublicKeyInfo and PKCS #8 for Ed25519 (RFC 8410).
 const SPKI_PREFIX = new Uint8Array([0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00])
@@ -47,4 +92,12 @@ export function isSmallOrder(raw: Uint8Array): boolean {
   const y = Buffer.from(raw)
   y[31] = (y[31] as number) & 0x7f
   return SMALL_ORDER_Y.has(y.toString('hex'))
+}
+
+/** Whether these are 32 bytes that may be a public key: the one spelling of its point (y below 2^255 − 19), which is not of small order. */
+export function isSoundPoint(raw: Uint8Array): boolean {
+  if (raw.length !== 32 || isSmallOrder(raw)) return false
+  const [first = 0, ...rest] = raw
+  const top = (rest.pop() ?? 0) & 0x7f
+  return first < 0xed || top < 0x7f || rest.some((byte) => byte < 0xff)
 }

@@ -51,22 +51,29 @@ export function fromBase64url(text: string): Uint8Array | null {
   const rest = text.length % 4
   if (rest === 1) return null
   const out = new Uint8Array(Math.floor((text.length * 3) / 4))
-  let bits = 0
-  let held = 0
+  const whole = text.length - rest
   let at = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    const value = code < 128 ? (VALUES[code] as number) : -1
-    if (value < 0) return null
-    held = (held << 6) | value
-    bits += 6
-    if (bits >= 8) {
-      bits -= 8
-      out[at++] = held >> bits
-      held &= (1 << bits) - 1
-    }
+  for (let i = 0; i < whole; i += 4) {
+    const group = (valueAt(text, i) << 18) | (valueAt(text, i + 1) << 12) | (valueAt(text, i + 2) << 6) | valueAt(text, i + 3)
+    // One character of another alphabet makes the whole group negative.
+    if (group < 0) return null
+    out[at] = group >> 16
+    out[at + 1] = group >> 8
+    out[at + 2] = group
+    at += 3
   }
-  return held === 0 ? out : null
+  if (rest === 0) return out
+  const last = (valueAt(text, whole) << 12) | (valueAt(text, whole + 1) << 6) | (rest === 3 ? valueAt(text, whole + 2) : 0)
+  const strayBits = rest === 3 ? 0b11 : 0b1111_000000
+  if (last < 0 || (last & strayBits) !== 0) return null
+  out[at] = last >> 10
+  if (rest === 3) out[at + 1] = last >> 2
+  return out
+}
+
+function valueAt(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  return code < 128 ? (VALUES[code] as number) : -1
 }
 
 /** LP(x): 4-byte big-endian byte length of x, then x. Concatenated in order; strings are UTF-8 (protocol §2). */

@@ -21,6 +21,8 @@ export type CredentialId = Brand<string, 'CredentialId'>
 export type CredentialKey = Brand<string, 'CredentialKey'>
 /** The name of an identity in NATS: `[a-z0-9_-]{1,64}`, unique, never reused. */
 export type Handle = Brand<string, 'Handle'>
+/** The name of a legacy user in NATS: `legacy:NAME`, which no handle can be. */
+export type LegacyName = Brand<string, 'LegacyName'>
 /** Name of a role in the policy. */
 export type RoleName = Brand<string, 'RoleName'>
 /** Name of a NATS account in config mode. */
@@ -55,6 +57,10 @@ export function credentialKey(id: CredentialId): CredentialKey {
 
 export function parseHandle(text: unknown): Handle | null {
   return typeof text === 'string' && /^[a-z0-9_-]{1,64}$/.test(text) ? (text as Handle) : null
+}
+
+export function legacyName(name: string): LegacyName {
+  return `legacy:${name}` as LegacyName
 }
 
 export function parseRoleName(text: unknown): RoleName | null {

@@ -19,8 +19,12 @@ export interface Known {
   assertion: VerifiedAssertion | null
   verified: boolean
   stage: Stage
+  /** Id of the record that says that the connection is admitted, once it is durable. */
+  recorded: string | null
   /** Gives back the place that the identity's connection limit has kept for this request. */
   leavePlace: () => void
+  /** Takes back the claim on the connection: whatever follows it and is no grant must leave none. */
+  withdraw: () => void
 }
 
 /** Nothing but the policy is known about a request that has just arrived. */
@@ -35,7 +39,9 @@ export function nothingKnown(policy: Policy): Known {
     assertion: null,
     verified: false,
     stage: 'open',
+    recorded: null,
     leavePlace: () => {},
+    withdraw: () => {},
   }
 }
 

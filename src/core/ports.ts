@@ -1,8 +1,9 @@
 /** What the journey needs of the outside world. Each port has at most three methods and a real implementation in an edge. */
-import type { LifecycleEvent, Verdict, VerdictEvent } from './audit-event.ts'
+import type { LifecycleEvent, Refusal, VerdictEvent } from './audit-event.ts'
 import type { AuthorizationRequest } from './authorization-request.ts'
-import type { Stage } from './denial.ts'
-import type { CredentialId, CredentialKey, Handle, UserNkey } from './identifiers.ts'
+import type { DenialReason, Stage } from './denial.ts'
+import type { CredentialId, CredentialKey, Handle, ServerId, UserNkey } from './identifiers.ts'
+import type { LegacyUsers } from './legacy/legacy-users.ts'
 import type { Policy } from './policy/policy.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
 import type { UserClaims } from './user-claims.ts'
@@ -19,6 +20,26 @@ export class AuditUnavailable extends Error {
 export interface XkeyPort {
   /** The plain text, or null when the box does not open. */
   open(sealed: Uint8Array, senderXkey: string): Uint8Array | null
+}
+
+/** Verifies Ed25519 signatures of nkeys. */
+export interface SignaturePort {
+  byServer(id: ServerId, message: Uint8Array, signature: Uint8Array): boolean
+  byUser(nkey: UserNkey, message: Uint8Array, signature: Uint8Array): boolean
+}
+
+/** A signature that is about to be checked. `source` as sourceOf makes it. */
+export interface SignatureAttempt {
+  source: string
+  credential: CredentialKey
+}
+
+/** Bounds the signatures that fail (ADR-0016). */
+export interface SignatureLimitPort {
+  /** Why the signature is refused unchecked, or null. */
+  refusal(attempt: SignatureAttempt, now: Date): DenialReason | null
+  failed(attempt: SignatureAttempt, now: Date): void
+  proved(attempt: SignatureAttempt, now: Date): void
 }
 
 /** The same record object is handed out until it changes: parsed keys are cached by it. Reads throw StoreUnavailable. */
@@ -47,16 +68,25 @@ export interface IdentityPort {
   find(handle: Handle): Promise<IdentityRecord | null>
 }
 
-/** The guard on (server id, client id, nonce), shared by all verifiers. */
+/** What became of claiming a connection. */
+export interface Claim {
+  /** Null: the connection is this request's. Otherwise the entry that is there, as the leader has it. */
+  earlier: GuardEntry | null
+  /** Takes the claim back, so that asking again is judged anew. Nobody waits for it; where the claim was not ours it does nothing. */
+  withdraw(): void
+}
+
+/** The guard on (server id, client id, nonce), shared by all verifiers (ADR-0015). Throws StoreUnavailable. */
 export interface GuardPort {
-  find(key: string): Promise<GuardEntry | null>
-  /** Shared asynchronously: a re-ask comes after the answer. */
-  remember(key: string, entry: GuardEntry): void
+  /** Without `leader` from memory, where another verifier's claim of a moment ago may be missing: claiming tells. */
+  find(key: string, from?: 'leader'): Promise<GuardEntry | null>
+  /** Compare-and-set: of all verifiers that are asked about a connection, one makes its entry. */
+  claim(key: string, entry: GuardEntry): Promise<Claim>
   /**
-   * Keeps a place for one of the `max` connections of an identity, until what it returns is called; null when there is
-   * none. Requests that arrive together share the places of one verifier; between verifiers it is eventually consistent.
+   * Keeps a place for the connection `key` among the `max` of an identity, until what it returns is called; null when
+   * there is none. Requests that arrive together share the places of one verifier; it counts what it was told of others.
    */
-  reserve(handle: Handle, max: number): (() => void) | null
+  reserve(key: string, handle: Handle, max: number): (() => void) | null
 }
 
 export interface AuditPort {
@@ -69,7 +99,7 @@ export interface AuditPort {
 /** Signs and, where the request was sealed, seals the answer. */
 export interface AnswerPort {
   grant(request: AuthorizationRequest, claims: UserClaims): Uint8Array
-  refuse(request: AuthorizationRequest, verdict: Exclude<Verdict, { outcome: 'granted' }>): Uint8Array
+  refuse(request: AuthorizationRequest, verdict: Refusal): Uint8Array
 }
 
 /** Tells the edge which stage begins; the edge has the clock. */
@@ -79,6 +109,15 @@ export interface TracePort {
   failed(cause: unknown): void
 }
 
+/** Report-only mode: the legacy users of a migration, and who compares their secrets (ADR-0018). */
+export interface LegacyPort {
+  users(): LegacyUsers
+  /** Epoch milliseconds at which nobody is a legacy user any more; how long one admission lasts at most. */
+  readonly terms: { untilMs: number; ttlSeconds: number }
+  /** Against a bcrypt hash; null: nobody's, at the same price. `busy`: too many wait, or it would take longer than `msLeft`. */
+  compare(asked: { secret: string; hash: string | null; source: string; msLeft: number }): Promise<'right' | 'wrong' | 'busy'>
+}
+
 export interface World {
   credentials: CredentialPort
   sessions: SessionPort
@@ -86,6 +125,10 @@ export interface World {
   guard: GuardPort
   audit: AuditPort
   answer: AnswerPort
+  signatures: SignaturePort
+  limits: SignatureLimitPort
+  /** Null but in report-only mode. */
+  legacy: LegacyPort | null
   policy(): Policy
 }
 

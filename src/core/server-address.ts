@@ -10,16 +10,21 @@ export type ServerUrl = string & { readonly [brand]: 'ServerUrl' }
 
 const DEFAULT_PORTS = { nats: 4222, tls: 4222, ws: 80, wss: 443 } as const
 
+// Asked often, Node 20's URL.canParse says yes to some text outside ASCII that the parser refuses; so the parser is asked.
+function hostIn(text: string): string | undefined {
+  try {
+    return new URL(text).hostname
+  } catch {
+    return undefined
+  }
+}
+
 // The URL parser prints each host in one way: IPv4 and IPv6 (RFC 5952) canonical, numbers that mean an IPv4 address
 // as that address, A-labels checked. What it would print differently is not canonical.
 function isCanonicalHost(host: string): boolean {
   const isName = host.length <= 253 && host.split('.').every((label) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label))
   if (!isName && !host.startsWith('[')) return false
-  try {
-    return new URL(`http://${host}`).hostname === host
-  } catch {
-    return false
-  }
+  return hostIn(`http://${host}`) === host
 }
 
 /** A URL that is already in the protocol's one canonical spelling, or null: nothing is normalised (protocol §2). */
@@ -36,9 +41,8 @@ export function canonicalServerUrl(text: string): ServerUrl | null {
   const match = /^(?:(nats|tls|ws|wss):\/\/)?([^\s/\\@?#%]+)\/?$/i.exec(text.trim())
   if (match === null) return null
   const scheme = (match[1] ?? 'nats').toLowerCase() as keyof typeof DEFAULT_PORTS
-  const probe = `http://${match[2]}`
-  if (!URL.canParse(probe)) return null
-  const host = new URL(probe).hostname.replace(/\.$/, '')
+  const host = hostIn(`http://${match[2]}`)?.replace(/\.$/, '')
+  if (host === undefined) return null
   const port = /:([0-9]+)$/.exec((match[2] as string).replace(/^\[[^\]]*\]/, ''))?.[1] ?? String(DEFAULT_PORTS[scheme])
   return parseServerUrl(`${scheme}://${host}:${Number(port)}`)
 }

@@ -1,38 +1,22 @@
 /** Session nkeys: what a resume proves, and when a session may be used (docs/protocol.md, "Session"). */
-import type { KeyObject } from 'node:crypto'
 import { type Checked, denied, passed } from './checked.ts'
-import { ed25519PublicKey, ed25519Verify } from './ed25519.ts'
 import type { CredentialKey, Nonce, ServerUrl, UserNkey } from './identifiers.ts'
-import { decodePublicNkey } from './nkey.ts'
+import type { SignaturePort } from './ports.ts'
 import { plainMessage, resumeMessage } from './protocol.ts'
 import type { SessionRecord } from './records.ts'
 import { sha256 } from './sha256.ts'
 
-const keysMax = 10_000
-const keys = new Map<UserNkey, KeyObject>()
-
-function publicKey(nkey: UserNkey): KeyObject {
-  const known = keys.get(nkey)
-  if (known !== undefined) return known
-  if (keys.size >= keysMax) keys.clear()
-  const key = ed25519PublicKey(decodePublicNkey('U', nkey) as Uint8Array)
-  keys.set(nkey, key)
-  return key
-}
-
 /** Whether `nkey` signed this connection's nonce and the dialled URL: possession, bound to both. */
-export function verifyBoundResume(resume: { nkey: UserNkey; nonce: Nonce; url: ServerUrl; signature: Uint8Array }): boolean {
-  return ed25519Verify(publicKey(resume.nkey), resumeMessage(sha256, resume), resume.signature)
+export function verifyBoundResume(
+  resume: { nkey: UserNkey; nonce: Nonce; url: ServerUrl; signature: Uint8Array },
+  signatures: SignaturePort,
+): boolean {
+  return signatures.byUser(resume.nkey, resumeMessage(sha256, resume), resume.signature)
 }
 
 /** Whether `nkey` signed this connection's nonce, as every NATS client does. Binds no server address. */
-export function verifyPlainResume(resume: { nkey: UserNkey; nonce: Nonce; signature: Uint8Array }): boolean {
-  return ed25519Verify(publicKey(resume.nkey), plainMessage(resume.nonce), resume.signature)
-}
-
-/** Whether `nkey` made this Ed25519 signature (64 bytes) over `message`. */
-export function verifySessionSignature(nkey: UserNkey, message: Uint8Array, signature: Uint8Array): boolean {
-  return ed25519Verify(publicKey(nkey), message, signature)
+export function verifyPlainResume(resume: { nkey: UserNkey; nonce: Nonce; signature: Uint8Array }, signatures: SignaturePort): boolean {
+  return signatures.byUser(resume.nkey, plainMessage(resume.nonce), resume.signature)
 }
 
 /** Whether the session is in force at `now`. */

@@ -33,6 +33,26 @@ export function isWithin(blocks: BlockList, address: string): boolean {
   return version !== 0 && blocks.check(address, version === 4 ? 'ipv4' : 'ipv6')
 }
 
+/**
+ * Whom an address stands for where sources are counted: an IPv4 address, or the /64 of an IPv6 address, of which one host
+ * may use all. Text that is no address stands for itself.
+ */
+export function sourceOf(host: string): string {
+  if (isIP(host) !== 6) return host
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(host)?.[1]
+  if (mapped !== undefined) return mapped
+  const [head = '', tail] = host.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  // An IPv4 tail stands for two groups, a zone is behind the last one: neither is among the first four unless as zeros.
+  const missing = 8 - left.length - right.length - (host.includes('.') ? 1 : 0)
+  const groups = [...left, ...Array.from({ length: missing }, () => '0'), ...right]
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`
+}
+
 function parseCidr(text: string): Cidr | null {
   const match = /^([0-9a-f:.]+)\/(0|[1-9][0-9]{0,2})$/i.exec(text)
   const address = match?.[1] ?? ''

@@ -42,9 +42,16 @@ function isUnambiguous(text: string, depthMax: number): boolean {
 }
 
 function closingQuote(text: string, start: number): number {
-  let i = start + 1
-  while (text.charCodeAt(i) !== 0x22) i += text.charCodeAt(i) === 0x5c ? 2 : 1
-  return i
+  let end = text.indexOf('"', start + 1)
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end
+}
+
+/** Whether an odd number of backslashes stands before the character. */
+function isEscaped(text: string, at: number): boolean {
+  let i = at
+  while (text.charCodeAt(i - 1) === 0x5c) i--
+  return (at - i) % 2 === 1
 }
 
 function isMemberName(text: string, from: number): boolean {

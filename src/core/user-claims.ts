@@ -1,5 +1,5 @@
 /** The claims of the user JWT that admits one connection (nats-io/jwt v2 `user_claims.go`; docs/protocol.md). */
-import type { AccountName, Handle, UserNkey } from './identifiers.ts'
+import type { AccountName, Handle, LegacyName, UserNkey } from './identifiers.ts'
 import type { Permissions } from './policy/policy.ts'
 
 /** Times in epoch seconds. The issuer and the signature are the answering edge's. */
@@ -7,7 +7,7 @@ export interface UserClaims {
   sub: UserNkey
   /** Config mode: the target account's name. */
   aud: AccountName
-  name: Handle
+  name: Handle | LegacyName
   /** The audit record's id, so that a JWT leads to the verdict it came from. */
   jti: string
   iat: number
@@ -34,7 +34,7 @@ function side(rules: { allow: string[]; deny: string[] }): { allow?: string[]; d
 export function userClaims(user: {
   userNkey: UserNkey
   account: AccountName
-  handle: Handle
+  handle: Handle | LegacyName
   id: string
   iat: number
   exp: number

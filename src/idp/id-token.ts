@@ -3,6 +3,7 @@
  * signature was verified.
  */
 import { type CryptoKey, compactVerify, errors } from 'jose'
+import { fromUtf8 } from '../core/encoding.ts'
 import { freshSeconds } from '../core/people/people.ts'
 import { accepted, type Judged, loginRefused } from '../core/refusal.ts'
 import { parseStrictJson } from '../core/strict-json.ts'
@@ -74,13 +75,10 @@ function parseToken(token: unknown): Judged<{ text: string; header: Members; cla
 }
 
 function members(part: string | undefined): Members | null {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(part ?? '', 'base64url'))
-    const value = parseStrictJson(text, depthMax)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value)) : null
-  } catch {
-    return null
-  }
+  // RFC 8259 §8.1: no byte order mark; here it is a character, and no JSON.
+  const text = fromUtf8(Buffer.from(part ?? '', 'base64url'))
+  const value = text === null ? undefined : parseStrictJson(text, depthMax)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value)) : null
 }
 
 async function checkSignature(

@@ -59,15 +59,12 @@ const scanMsMax = 5_000
 export async function scanBucket(bucket: KvBucket): Promise<BucketEntry[]> {
   const entries = new Map<string, BucketEntry>()
   return new Promise((resolve, reject) => {
-    const finish = (end: () => void) => {
-      clearTimeout(timer)
-      watch.stop()
-      end()
-    }
-    const timer = setTimeout(() => finish(() => reject(new StoreUnavailable(`listing ${bucket.name}`))), scanMsMax)
+    // Begun before the timer: where it cannot begin, nothing is left behind that would end it later.
     const watch = watchBucket({
       bucket,
       keys: '*',
+      from: 'start',
+      bytesPerSecondMax: null,
       sink: {
         began: () => entries.clear(),
         entry: (entry) => entries.set(entry.key, entry),
@@ -75,5 +72,11 @@ export async function scanBucket(bucket: KvBucket): Promise<BucketEntry[]> {
       },
       onTrouble: () => {},
     })
+    const timer = setTimeout(() => finish(() => reject(new StoreUnavailable(`listing ${bucket.name}`))), scanMsMax)
+    const finish = (end: () => void) => {
+      clearTimeout(timer)
+      watch.stop()
+      end()
+    }
   })
 }

@@ -1,6 +1,7 @@
 /** What administrators can do (docs/admin-api.md). Every change is in the audit trail before it is made. */
 import type { LifecycleCode } from '../core/audit-event.ts'
 import { connectionClosed } from '../core/connection-events.ts'
+import { assignedRoles } from '../core/enrolment/enrolment-events.ts'
 import { credentialKey } from '../core/identifiers.ts'
 import type { CredentialRecord, IdentityRecord, SessionRecord, Stored } from '../core/records.ts'
 import { type About, type Call, changeRecord, done, type Outcome, ROLE_UNKNOWN, read, record, refused } from './admin-call.ts'
@@ -162,7 +163,7 @@ async function changeIdentity(
     about: (it) => ({
       target: { kind: 'identity', id: handle },
       handle,
-      ...(it === null ? {} : { roles: next(it).roles.map(({ name }) => name) }),
+      ...(it === null ? {} : { roles: next(it).roles.map(({ name }) => name), facts: { assigned: assignedRoles(next(it)) } }),
     }),
     succeeded: { area: 'identity', outcome: 'succeeded', reason },
     unknown: UNKNOWN.identity,

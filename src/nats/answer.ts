@@ -5,7 +5,7 @@
 import { Algorithms, type AuthorizationResponse } from '@nats-io/jwt'
 import type { Verdict } from '../core/audit-event.ts'
 import type { AuthorizationRequest } from '../core/authorization-request.ts'
-import { ed25519PrivateKey, ed25519RawPublic, ed25519Sign } from '../core/ed25519.ts'
+import type { Ed25519 } from '../core/ed25519.ts'
 import { utf8 } from '../core/encoding.ts'
 import { decodeSeed, encodePublicNkey } from '../core/nkey.ts'
 import type { AnswerPort } from '../core/ports.ts'
@@ -22,16 +22,16 @@ export interface Issuer {
 }
 
 /** The issuing account key from its seed (`SA…`). Throws when `seed` is not one. */
-export function issuerFromSeed(seed: string): Issuer {
+export function issuerFromSeed(seed: string, ed25519: Ed25519): Issuer {
   const raw = decodeSeed('A', seed)
   if (raw === null) throw new Error('reading the issuer seed: it is not an account seed (SA…)')
-  const key = ed25519PrivateKey(raw)
-  const publicKey = encodePublicNkey('A', ed25519RawPublic(key))
+  const key = ed25519.privateKey(raw)
+  const publicKey = encodePublicNkey('A', key.publicKey)
   return {
     publicKey,
     sign(claims) {
       const signed = `${HEADER}.${Buffer.from(JSON.stringify({ ...claims, iss: publicKey })).toString('base64url')}`
-      return `${signed}.${Buffer.from(ed25519Sign(key, utf8(signed))).toString('base64url')}`
+      return `${signed}.${Buffer.from(key.sign(utf8(signed))).toString('base64url')}`
     },
   }
 }

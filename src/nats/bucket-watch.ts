@@ -1,6 +1,6 @@
 /**
- * Follows a bucket: every key's last value first, then each change. An ordered consumer: a gap, a silence or a reconnect
- * begins it anew, and until it has caught up again nobody may rely on what it told.
+ * Follows a bucket: every key's last value first, if that is wanted, then each change. An ordered consumer: a gap, a silence
+ * or a reconnect begins it anew, and until it has caught up again nobody may rely on what it told.
  */
 import { createInbox, type Msg, type Subscription } from 'nats'
 import { z } from 'zod'
@@ -9,7 +9,7 @@ import { askForSetup } from './jetstream.ts'
 import { type BucketEntry, type KvBucket, streamOf, subjectOf } from './kv-bucket.ts'
 
 export interface WatchSink {
-  /** A pass over all keys begins: what it does not mention until `caughtUp` is gone. */
+  /** It begins, perhaps anew. In a pass over all keys, what is not mentioned until `caughtUp` is gone. */
   began(): void
   entry(entry: BucketEntry): void
   caughtUp(): void
@@ -25,6 +25,10 @@ export interface WatchOptions {
   bucket: KvBucket
   /** `*`: keys of one token; `>`: all keys. */
   keys: '*' | '>'
+  /** `start`: every key's last value first; `now`: changes alone. */
+  from: 'start' | 'now'
+  /** How fast it may be told, or null: as fast as it can. */
+  bytesPerSecondMax: number | null
   sink: WatchSink
   /** Something made the watch begin anew. */
   onTrouble(cause: Error): void
@@ -40,7 +44,12 @@ const NANOS_PER_MS = 1_000_000
 
 export function watchBucket(options: WatchOptions): BucketWatch {
   const watch = new Watch(options)
-  watch.start()
+  try {
+    watch.start()
+  } catch (cause) {
+    watch.stop()
+    throw cause
+  }
   return watch
 }
 
@@ -136,7 +145,7 @@ class Watch implements BucketWatch {
   }
 
   async #createConsumer(inbox: string): Promise<number> {
-    const { bucket, keys } = this.#options
+    const { bucket, keys, from, bytesPerSecondMax } = this.#options
     const stream = streamOf(bucket.name)
     const name = `watch_${inbox.slice(inbox.lastIndexOf('.') + 1)}`
     const answer = await askForSetup(bucket.link, `$JS.API.CONSUMER.CREATE.${stream}.${name}`, {
@@ -145,7 +154,8 @@ class Watch implements BucketWatch {
       config: {
         name,
         deliver_subject: inbox,
-        deliver_policy: 'last_per_subject',
+        deliver_policy: from === 'start' ? 'last_per_subject' : 'new',
+        ...(bytesPerSecondMax === null ? {} : { rate_limit_bps: bytesPerSecondMax * 8 }),
         filter_subjects: [subjectOf(bucket.name, keys)],
         ack_policy: 'none',
         replay_policy: 'instant',

@@ -1,12 +1,17 @@
 /**
- * A bucket with a bounded cache in front, kept true by a watch. Hits cost nothing; a miss asks the leader, because the
- * record may have been made a moment ago by another verifier; while the watch is not current, everything asks the leader.
+ * A bucket with a bounded cache in front, kept true by a watch of its changes. Hits cost nothing; a miss asks the leader,
+ * because the record may have been made a moment ago by another verifier; while the watch is not current, everything does, and
+ * once it began anew each record is asked for before it is believed again. So nobody waits for a bucket to be read: one that
+ * fits is read in the background, and one that does not is never read as a whole.
  */
 import type { z } from 'zod'
 import { type RecordPort, StoreUnavailable } from '../core/ports.ts'
 import type { Stored } from '../core/records.ts'
 import { watchBucket } from './bucket-watch.ts'
+import { type CacheFill, fillFrom } from './cache-fill.ts'
+import { within } from './first-pass.ts'
 import type { BucketEntry, KvBucket } from './kv-bucket.ts'
+import { LeaderReads } from './leader-reads.ts'
 import type { OnStoreReport } from './record-store.ts'
 import { decodeRecord, encodeRecord } from './records-schema.ts'
 
@@ -18,6 +23,8 @@ export interface CachedStoreOptions<T> {
   /** The key that a record belongs under; under another it is as good as undecodable. */
   keyOf(record: T): string
   entriesMax: number
+  /** How many keys of the bucket there are to a record, where it is not one. */
+  keysPerRecord?: number
   /** A record that another verifier is about to change: too young to be believed, so the leader is asked. */
   isUnsettled?: (record: T) => boolean
   /** What several records have in common, such as their owner: then `ofGroup` finds them without looking at all others. */
@@ -30,60 +37,83 @@ interface Entry<T> {
   /** Null: the key was deleted, or, with `broken`, its value is not a record. */
   stored: Stored<T> | null
   broken: boolean
-  /** The watch's pass that last mentioned it. */
+  /** The watch's pass in which it was told, or asked of the leader; only in that pass it is believed. */
   pass: number
   /** When it was last written here, in changes of this cache. */
   changedAt: number
 }
-
-// A flood of made-up keys: each is asked for once a second at most, and not too many at a time.
-const absentMs = 1_000
-const absentMax = 20_000
-const readsInFlightMax = 128
-const FIRST_PASS_MS_MAX = 30_000
 
 export class CachedStore<T extends object> {
   readonly #options: CachedStoreOptions<T>
   readonly #entries = new Map<string, Entry<T>>()
   /** Keys of cached records by their group. */
   readonly #groups = new Map<string, Set<string>>()
-  readonly #absentUntil = new Map<string, number>()
-  readonly #reading = new Map<string, Promise<Stored<T> | null>>()
+  readonly #reads: LeaderReads<Stored<T> | null>
   readonly #watch
-  readonly #firstPass: Promise<void>
+  readonly #watching: Promise<void>
+  #fill: CacheFill | null = null
   #pass = 0
   #changes = 0
+  /** Whether this pass told every record there is. */
+  #filled = false
   #evicted = false
 
   constructor(options: CachedStoreOptions<T>) {
     this.#options = options
-    let done = () => {}
-    this.#firstPass = new Promise((resolve) => {
-      done = resolve
-    })
-    const { bucket, keys, onReport } = options
+    const { bucket, keys } = options
+    this.#reads = new LeaderReads(bucket.name)
+    let begun = () => {}
+    this.#watching = new Promise((resolve) => (begun = resolve))
     this.#watch = watchBucket({
       bucket,
       keys,
+      from: 'now',
+      bytesPerSecondMax: null,
       sink: {
         began: () => {
           this.#pass++
-          this.#evicted = false
+          this.#filled = false
+          this.#fill?.stop()
         },
         entry: (entry) => this.#follow(entry),
         caughtUp: () => {
-          this.#dropUnmentioned()
-          done()
+          this.#beginFill()
+          begun()
         },
       },
-      onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
+      onTrouble: (cause) => this.#tellOf(cause),
     })
+  }
+
+  // Only once the watch is current: whatever changes from here on is told by it, with a higher revision.
+  #beginFill(): void {
+    const { bucket, keys, entriesMax, keysPerRecord = 1 } = this.#options
+    this.#fill?.stop()
+    this.#fill = fillFrom({
+      bucket,
+      keys,
+      keysMax: entriesMax * keysPerRecord,
+      onEntry: (entry) => this.#follow(entry),
+      onFilled: () => {
+        this.#dropUnmentioned()
+        this.#filled = true
+        this.#evicted = false
+      },
+      onTooLarge: () => {
+        this.#evicted = true
+      },
+      onTrouble: (cause) => this.#tellOf(cause),
+    })
+  }
+
+  #tellOf(cause: Error): void {
+    this.#options.onReport({ kind: 'watch_restarted', bucket: this.#options.bucket.name, key: null, cause })
   }
 
   /** The record, from the cache where that is current. The same object until the record changes. */
   async find(key: string): Promise<Stored<T> | null> {
     const entry = this.#entries.get(key)
-    if (entry !== undefined && this.#watch.isCurrent() && !this.#isUnsettled(entry)) {
+    if (entry !== undefined && entry.pass === this.#pass && this.#watch.isCurrent() && !this.#isUnsettled(entry)) {
       // Least recently used first: only then is the order worth a write.
       if (this.#evicted) {
         this.#entries.delete(key)
@@ -91,30 +121,31 @@ export class CachedStore<T extends object> {
       }
       return this.#answer(entry)
     }
-    const absentUntil = this.#absentUntil.get(key)
-    if (absentUntil !== undefined && absentUntil > performance.now()) return null
-    const reading = this.#reading.get(key)
-    if (reading !== undefined) return reading
-    if (this.#reading.size >= readsInFlightMax) return this.#overrun()
-    const read = this.findOnLeader(key).finally(() => this.#reading.delete(key))
-    this.#reading.set(key, read)
-    return read
+    if (this.#reads.isAbsent(key)) return null
+    const reading = this.#reads.of(key)
+    if (reading !== null) return reading
+    if (!this.#reads.isFull()) return this.#reads.begin(key, this.findOnLeader(key))
+    // The watch knows of every record but the very newest; a client that meets this limit tries again.
+    if (this.isComplete()) return null
+    await this.#reads.turn()
+    return this.find(key).finally(() => this.#reads.next())
   }
 
   /** The record as the leader has it now. */
   async findOnLeader(key: string): Promise<Stored<T> | null> {
     const begunAt = this.#changes
+    const pass = this.#passOfAsking()
     const read = await this.#options.bucket.find(key)
     const entry = this.#entries.get(key)
     const changedMeanwhile = entry !== undefined && entry.changedAt > begunAt
     if (read === null) {
       if (changedMeanwhile) return this.#answer(entry)
       this.#drop(key)
-      this.#rememberAbsent(key)
+      this.#reads.rememberAbsent(key)
       return null
     }
     if (changedMeanwhile && entry.revision > read.revision) return this.#answer(entry)
-    return this.#answer(this.#take(read))
+    return this.#answer(this.#take(read, pass))
   }
 
   /** Writes the record if its key was never written; null when it was, even if deleted since. */
@@ -152,7 +183,7 @@ export class CachedStore<T extends object> {
 
   /** Whether the cache holds every record there is. */
   isComplete(): boolean {
-    return this.#watch.isCurrent() && !this.#evicted
+    return this.#watch.isCurrent() && this.#filled && !this.#evicted
   }
 
   /** Whether the watch is current: otherwise this verifier should not take requests. */
@@ -160,13 +191,20 @@ export class CachedStore<T extends object> {
     return this.#watch.isCurrent()
   }
 
-  /** Resolves when the cache was filled for the first time. Throws StoreUnavailable when that takes too long. */
+  /** Resolves when changes are followed, and the cache is filled or has had its time for that. Throws StoreUnavailable. */
   async ready(): Promise<void> {
-    await within(this.#firstPass, `filling the cache of ${this.#options.bucket.name}`)
+    await within(this.#watching, `watching ${this.#options.bucket.name}`)
+    await this.#fill?.settled()
   }
 
   stop(): void {
     this.#watch.stop()
+    this.#fill?.stop()
+  }
+
+  /** What is asked of the leader from now on is true for this pass; for none while changes may go unheard. */
+  #passOfAsking(): number {
+    return this.#watch.isCurrent() ? this.#pass : 0
   }
 
   #isUnsettled({ stored }: Entry<T>): boolean {
@@ -179,12 +217,13 @@ export class CachedStore<T extends object> {
   }
 
   async #write(key: string, record: T, revision: number): Promise<Stored<T> | null> {
+    const pass = this.#passOfAsking()
     const written = await this.#options.bucket.write(key, encodeRecord(record), revision)
     if (written === null) return null
     const stored = { record, revision: written }
     const entry = this.#entries.get(key)
     // The watch may have been quicker, with this write or one after it.
-    if (entry === undefined || entry.revision < written) this.#put(key, { revision: written, stored, broken: false })
+    if (entry === undefined || entry.revision < written) this.#put(key, { revision: written, stored, broken: false }, pass)
     return stored
   }
 
@@ -192,17 +231,17 @@ export class CachedStore<T extends object> {
   #follow(read: BucketEntry): void {
     const entry = this.#entries.get(read.key)
     if (entry !== undefined && entry.pass === this.#pass && entry.revision > read.revision) return
-    this.#take(read)
+    this.#take(read, this.#pass)
   }
 
   /** Puts a value in, unless it is the one already there: then the object stays the same. */
-  #take(read: BucketEntry): Entry<T> {
+  #take(read: BucketEntry, pass: number): Entry<T> {
     const entry = this.#entries.get(read.key)
     if (entry !== undefined && entry.revision === read.revision) {
-      entry.pass = this.#pass
+      entry.pass = Math.max(entry.pass, pass)
       return entry
     }
-    return this.#put(read.key, { revision: read.revision, ...this.#decode(read) })
+    return this.#put(read.key, { revision: read.revision, ...this.#decode(read) }, pass)
   }
 
   #decode({ key, revision, value }: BucketEntry): { stored: Stored<T> | null; broken: boolean } {
@@ -217,14 +256,16 @@ export class CachedStore<T extends object> {
     }
   }
 
-  #put(key: string, value: Pick<Entry<T>, 'revision' | 'stored' | 'broken'>): Entry<T> {
-    const entry = { ...value, pass: this.#pass, changedAt: ++this.#changes }
-    this.#absentUntil.delete(key)
+  #put(key: string, value: Pick<Entry<T>, 'revision' | 'stored' | 'broken'>, pass: number): Entry<T> {
+    const entry = { ...value, pass, changedAt: ++this.#changes }
+    this.#reads.forgetAbsent(key)
     this.#drop(key)
     this.#entries.set(key, entry)
     this.#enterGroup(key, entry)
     if (this.#entries.size > this.#options.entriesMax) {
       this.#evicted = true
+      // What is dropped while the fill goes on might be told by it again, older than it was.
+      this.#fill?.stop()
       this.#drop(this.#entries.keys().next().value as string)
     }
     return entry
@@ -252,31 +293,7 @@ export class CachedStore<T extends object> {
     return entry === undefined || entry.stored === null || groupOf === undefined ? null : groupOf(entry.stored.record)
   }
 
-  #rememberAbsent(key: string): void {
-    if (this.#absentUntil.size >= absentMax) this.#absentUntil.clear()
-    this.#absentUntil.set(key, performance.now() + absentMs)
-  }
-
-  // The watch knows of every record but the very newest; a client that meets this limit tries again.
-  #overrun(): null {
-    if (this.isComplete()) return null
-    throw new StoreUnavailable(`reading ${this.#options.bucket.name}: too many reads at once`)
-  }
-
   #dropUnmentioned(): void {
     for (const [key, entry] of this.#entries) if (entry.pass !== this.#pass) this.#drop(key)
-  }
-}
-
-/** `work`, or StoreUnavailable when it takes longer than a first pass may. */
-export async function within(work: Promise<void>, what: string): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreUnavailable(what)), FIRST_PASS_MS_MAX)
-  })
-  try {
-    await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

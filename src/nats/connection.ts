@@ -1,11 +1,12 @@
 /** A connection to NATS as one of our own nkey users: native signatures, endless reconnects, an inbox of its own. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { type ConnectionOptions, connect, Events, type NatsConnection, type TlsOptions } from 'nats'
+import { type ConnectionOptions, connect, Events, type Msg, type NatsConnection, type TlsOptions } from 'nats'
 import { ed25519PrivateKey, ed25519RawPublic, ed25519Sign } from '../core/ed25519.ts'
 import { base64url, utf8 } from '../core/encoding.ts'
 import { decodeSeed, encodePublicNkey } from '../core/nkey.ts'
 import { canonicalServerUrl, serverUrlParts } from '../core/server-address.ts'
+import { type AskedMessage, createAckedPublisher } from './acked-publisher.ts'
 
 /** What happens to a connection. `failed`: the server refused something, such as a subject outside the user's permissions. */
 export type LinkEvent = { kind: 'connected' | 'disconnected' } | { kind: 'failed'; cause: unknown } | { kind: 'closed'; cause: unknown }
@@ -29,6 +30,8 @@ export interface Link {
   readonly nats: NatsConnection
   readonly inboxPrefix: string
   isConnected(): boolean
+  /** Publishes and resolves with the first answer; throws when there is none in time, at once while disconnected. */
+  ask(message: AskedMessage): Promise<Msg>
   /** Hears of every disconnection and reconnection from now on. Returns how to stop. */
   onChange(listener: (connected: boolean) => void): () => void
   /** Sends what is waiting, answers what was taken, closes. */
@@ -36,7 +39,7 @@ export interface Link {
 }
 
 const connectTimeoutMs = 5_000
-const reconnectWaitMs = 250
+const reconnectWaitMs = 100
 const pingIntervalMs = 5_000
 const pingsOutMax = 2
 
@@ -64,10 +67,13 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     onEvent({ kind: 'closed', cause: cause ?? null })
   })
   onEvent({ kind: 'connected' })
+  const isConnected = () => connected && !nats.isClosed()
+  const asking = createAckedPublisher(nats, { inboxPrefix, isConnected })
   return {
     nats,
     inboxPrefix,
-    isConnected: () => connected && !nats.isClosed(),
+    isConnected,
+    ask: asking.publish,
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)

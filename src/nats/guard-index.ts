@@ -1,14 +1,8 @@
 /** The guard's entries in memory: found by key, by connection and by handle, gone some time after they expire, bounded in number. */
+import { guardEnd } from '../core/guard-entry.ts'
 import type { Handle } from '../core/identifiers.ts'
 import type { GuardEntry } from '../core/records.ts'
 import type { ConnectionOwner } from './guard.ts'
-
-/**
- * How long an entry outlives its grant. nats-server closes a connection up to a second after the grant's expiry, and by a
- * clock of its own: until then a second CONNECT must still meet the entry, or the old proof would get a new expiry. No
- * request is answered whose server's clock is further behind than its validity and the leeway.
- */
-const keptSeconds = 300
 
 export class GuardIndex {
   readonly #entriesMax: number
@@ -20,6 +14,8 @@ export class GuardIndex {
   /** Until when (epoch seconds) an entry matters that is in the bucket but no longer here. */
   #forgottenUntil = 0
   #sweptAt = 0
+  /** Which servers there are, and since when (epoch milliseconds) that was asked; null before. */
+  #servers: { ids: ReadonlySet<string>; askedAtMs: number } | null = null
 
   constructor(entriesMax: number) {
     this.#entriesMax = entriesMax
@@ -30,12 +26,12 @@ export class GuardIndex {
   }
 
   put(key: string, entry: GuardEntry, nowMs: number): void {
-    if (endOf(entry) * 1000 <= nowMs) return
+    if (guardEnd(entry) * 1000 <= nowMs) return
     this.remove(key)
     this.#entries.set(key, entry)
     add(this.#byHandle, entry.handle, key)
     add(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
-    add(this.#byEnd, endOf(entry), key)
+    add(this.#byEnd, guardEnd(entry), key)
     if (this.#entries.size > this.#entriesMax) this.#evict()
   }
 
@@ -45,7 +41,7 @@ export class GuardIndex {
     this.#entries.delete(key)
     drop(this.#byHandle, entry.handle, key)
     drop(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
-    drop(this.#byEnd, endOf(entry), key)
+    drop(this.#byEnd, guardEnd(entry), key)
   }
 
   /** Whether a key that is not here may be in the bucket, and matter. */
@@ -53,8 +49,14 @@ export class GuardIndex {
     return this.#forgottenUntil > this.#sweptAt
   }
 
+  /** Connections of a server that is not there any more are over, though nobody said so: they take no place. */
   countOf(handle: Handle, nowMs: number): number {
-    return this.ownedBy({ handle }, nowMs).length
+    return this.ownedBy({ handle }, nowMs).filter((entry) => this.#isOnServer(entry)).length
+  }
+
+  /** The servers that there are, as asked at `askedAtMs`. */
+  serversSeen(ids: ReadonlySet<string>, askedAtMs: number): void {
+    this.#servers = { ids, askedAtMs }
   }
 
   /** Unexpired entries of one owner. By handle it is a look-up, by anything else a walk: revoking is rare. */
@@ -82,6 +84,11 @@ export class GuardIndex {
     return this.#entries.size
   }
 
+  // A server that came since it was asked is not among them, but its connections came since, too.
+  #isOnServer({ serverId, iat }: GuardEntry): boolean {
+    return this.#servers === null || this.#servers.ids.has(serverId) || iat * 1000 >= this.#servers.askedAtMs - 1_000
+  }
+
   /** What expires first is the least loss. */
   #evict(): void {
     let first = Number.POSITIVE_INFINITY
@@ -97,10 +104,6 @@ export class GuardIndex {
       if (entry !== undefined) yield entry
     }
   }
-}
-
-function endOf({ exp }: GuardEntry): number {
-  return exp + keptSeconds
 }
 
 function isOwnedBy(entry: GuardEntry, owner: ConnectionOwner): boolean {

@@ -1,15 +1,19 @@
 /**
- * The guard on (server id, client id, nonce): which proof a live connection was admitted with, and until when. Every
- * verifier holds all of it in memory, filled by a watch; the bucket carries it to the others and over a restart.
+ * The guard on (server id, client id, nonce): which proof a live connection was admitted with, and until when. An entry is
+ * claimed in the bucket by compare-and-set, so a connection has one (ADR-0015). Every verifier holds all of them in memory,
+ * filled by a watch: that saves reads, and tells which connections an identity has.
  */
 import { equalBytes } from '../core/encoding.ts'
 import type { CredentialKey, Handle, UserNkey } from '../core/identifiers.ts'
 import { type GuardPort, StoreUnavailable } from '../core/ports.ts'
 import type { GuardEntry } from '../core/records.ts'
 import { watchBucket } from './bucket-watch.ts'
-import { within } from './cached-store.ts'
+import { within } from './first-pass.ts'
+import { createGuardClaims, entryOf } from './guard-claims.ts'
+import { EndedConnections } from './guard-ended.ts'
 import { GuardIndex } from './guard-index.ts'
-import { createGuardSharing } from './guard-sharing.ts'
+import { createGuardPlaces } from './guard-places.ts'
+import { createGuardWithdrawals } from './guard-withdrawals.ts'
 import type { BucketEntry, KvBucket } from './kv-bucket.ts'
 import type { OnStoreReport } from './record-store.ts'
 import { decodeRecord, encodeRecord, guardSchema } from './records-schema.ts'
@@ -29,6 +33,8 @@ export interface Guard extends GuardPort {
   connectionsWith(owner: ConnectionOwner): LiveConnection[]
   /** The connection ended. One verifier is told by the server, and tells the others through the bucket. */
   disconnected(connection: LiveConnection): void
+  /** Which servers there are, as asked at `askedAtMs` (epoch): connections of others take no place. */
+  serversSeen(ids: ReadonlySet<string>, askedAtMs: number): void
   /** Entries in memory. */
   size(): number
   isHealthy(): boolean
@@ -48,17 +54,23 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   })
   // Keys whose value is not an entry: whoever asks about such a connection is refused.
   const broken = new Set<string>()
-  const sharing = createGuardSharing(bucket, onReport)
-  // Places of connections that are being decided.
-  const reserved = new Map<Handle, number>()
-  const follow = ({ key, value }: BucketEntry) => {
+  const withdrawals = createGuardWithdrawals(bucket, onReport)
+  const claims = createGuardClaims({ bucket, index, withdrawals })
+  const places = createGuardPlaces(index)
+  const ended = new EndedConnections()
+  const follow = (told: BucketEntry) => {
+    const { key, value } = told
     broken.delete(key)
     if (value === null) return index.remove(key)
-    // Most of what is told is what this verifier wrote itself.
+    if (withdrawals.isLeaving(told)) return index.remove(key)
+    // Most of what is told is what this verifier wrote itself, or is writing.
+    if (claims.isOwn(key, value)) return
     const known = index.get(key)
     if (known !== null && equalBytes(encodeRecord(known), value)) return
     try {
-      index.put(key, decodeRecord(value, guardSchema), Date.now())
+      const entry = decodeRecord(value, guardSchema)
+      if (ended.has(entry)) withdrawals.end(key)
+      else index.put(key, entry, Date.now())
     } catch (cause) {
       if (broken.size < brokenMax) broken.add(key)
       onReport({ kind: 'undecodable', bucket: bucket.name, key, cause })
@@ -67,71 +79,48 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   const watch = watchBucket({
     bucket,
     keys: '*',
-    // Entries that a new pass does not mention stay until they are over: this verifier's own may still be on their way.
-    sink: {
-      began: () => {},
-      entry: follow,
-      caughtUp: () => {
-        fill()
-        sharing.again((key) => index.get(key))
-      },
-    },
+    from: 'start',
+    bytesPerSecondMax: null,
+    // Entries that a new pass does not mention stay until they are over: there is nothing that they could admit.
+    sink: { began: () => {}, entry: follow, caughtUp: () => fill() },
     onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
   })
   const sweep = setInterval(() => {
     index.sweep(Date.now())
-    sharing.giveUp(performance.now())
+    withdrawals.sweep(performance.now())
   }, sweepMs)
   sweep.unref()
 
+  async function find(key: string, from?: 'leader'): Promise<GuardEntry | null> {
+    if (broken.has(key)) throw new StoreUnavailable(`reading ${bucket.name}: undecodable`)
+    const known = index.get(key)
+    if (known !== null) return known
+    // While the watch is not current (before it filled the memory, too), or when the memory was too small, it says nothing.
+    if (from !== 'leader' && watch.isCurrent() && !index.hasForgotten()) return null
+    return entryOf(await bucket.find(key), bucket.name)
+  }
+
   return {
-    find: async (key) => {
-      if (broken.has(key)) throw new StoreUnavailable(`reading ${bucket.name}: undecodable`)
-      const known = index.get(key)
-      if (known !== null) return known
-      // A re-ask comes after the answer, so the watch has had its time. The leader is asked while the watch is not current
-      // (before it filled the memory, too), or when the memory was too small.
-      return watch.isCurrent() && !index.hasForgotten() ? null : findOnLeader(bucket, key)
-    },
-    remember: (key, entry) => {
-      index.put(key, entry, Date.now())
-      sharing.share(key, entry)
-    },
-    reserve: (handle, max) => {
-      const held = reserved.get(handle) ?? 0
-      if (index.countOf(handle, Date.now()) + held >= max) return null
-      reserved.set(handle, held + 1)
-      return () => {
-        const left = (reserved.get(handle) ?? 1) - 1
-        if (left === 0) reserved.delete(handle)
-        else reserved.set(handle, left)
-      }
-    },
+    find,
+    claim: claims.claim,
+    reserve: places.reserve,
     connectionsOf: (handle) => index.countOf(handle, Date.now()),
     connectionsWith: (owner) => index.ownedBy(owner, Date.now()).map(({ serverId, clientId }) => ({ serverId, clientId })),
-    disconnected: ({ serverId, clientId }) => {
-      for (const key of index.keysOf(serverId, clientId)) {
+    disconnected: (connection) => {
+      const keys = index.keysOf(connection.serverId, connection.clientId)
+      if (keys.length === 0) ended.add(connection)
+      for (const key of keys) {
         index.remove(key)
-        sharing.withdraw(key)
+        withdrawals.end(key)
       }
     },
+    serversSeen: (ids, askedAtMs) => index.serversSeen(ids, askedAtMs),
     size: () => index.size(),
     isHealthy: () => watch.isCurrent(),
     ready: () => within(firstPass, `filling ${bucket.name}`),
     stop: () => {
       clearInterval(sweep)
-      sharing.stop()
       watch.stop()
     },
-  }
-}
-
-async function findOnLeader(bucket: KvBucket, key: string): Promise<GuardEntry | null> {
-  const read = await bucket.find(key)
-  if (read === null || read.value === null) return null
-  try {
-    return decodeRecord(read.value, guardSchema)
-  } catch (cause) {
-    throw new StoreUnavailable(`reading ${bucket.name}: undecodable`, { cause })
   }
 }

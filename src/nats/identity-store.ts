@@ -2,11 +2,10 @@
  * Identities in `webauthn_identities`, by handle; under `subject.<hash>` stands which handle belongs to (issuer, subject).
  * Handles are never reused and no subject has two.
  */
-import { createHash } from 'node:crypto'
-import { lengthPrefixed } from '../core/encoding.ts'
 import type { Handle } from '../core/identifiers.ts'
 import type { IdentityPort, RecordPort } from '../core/ports.ts'
 import type { IdentityRecord, Stored } from '../core/records.ts'
+import { subjectKey } from '../core/subject-key.ts'
 import { CachedStore } from './cached-store.ts'
 import type { KvBucket } from './kv-bucket.ts'
 import { type OnStoreReport, recordStore } from './record-store.ts'
@@ -32,7 +31,15 @@ const entriesMax = 200_000
 
 export function createIdentityStore(bucket: KvBucket, onReport: OnStoreReport): IdentityStore {
   // Keys of one token are handles; the index has two.
-  const cache = new CachedStore({ bucket, schema: identitySchema, keys: '*', keyOf: ({ handle }) => handle, entriesMax, onReport })
+  const cache = new CachedStore({
+    bucket,
+    schema: identitySchema,
+    keys: '*',
+    keyOf: ({ handle }) => handle,
+    entriesMax,
+    keysPerRecord: 2,
+    onReport,
+  })
   const index: RecordPort<SubjectIndex> = recordStore(bucket, subjectIndexSchema, onReport)
   const createIdentity = (record: IdentityRecord) => create(record, cache, index)
   return {
@@ -93,8 +100,4 @@ async function disable(stored: Stored<IdentityRecord>, cache: CachedStore<Identi
   while (current !== null && current.record.state !== 'disabled') {
     current = await cache.replace(current.record.handle, current, { ...current.record, state: 'disabled' })
   }
-}
-
-function subjectKey({ issuer, subject }: Pick<IdentityRecord, 'issuer' | 'subject'>): string {
-  return `subject.${createHash('sha256').update(lengthPrefixed(issuer, subject)).digest('base64url')}`
 }

@@ -1,7 +1,6 @@
 /** Requests to JetStream, with one time limit and one kind of failure. Only what the buckets need of its API. */
 import type { Msg, MsgHdrs } from 'nats'
 import { z } from 'zod'
-import { utf8 } from '../core/encoding.ts'
 import { StoreUnavailable } from '../core/ports.ts'
 import type { Link } from './connection.ts'
 
@@ -10,8 +9,8 @@ const operationMsMax = 1_000
 /** How long making a stream or a consumer may take: nobody's verdict waits for it. */
 const setupMsMax = 5_000
 
-const answerSchema = z.looseObject({
-  error: z.looseObject({ code: z.number(), err_code: z.number().default(0), description: z.string().default('') }).optional(),
+const errorSchema = z.looseObject({
+  error: z.looseObject({ code: z.number(), err_code: z.number().default(0), description: z.string().default('') }),
 })
 
 /** What JetStream answered: its reply, or its own refusal by number (`err_code`). */
@@ -31,12 +30,10 @@ async function ask(
   link: Link,
   { subject, body, headers, msMax }: { subject: string; body: Uint8Array | object; headers: MsgHdrs | undefined; msMax: number },
 ): Promise<Answer> {
-  // nats.js would keep the request for later; a verdict cannot wait for a reconnect.
-  if (!link.isConnected()) throw new StoreUnavailable(`asking ${subject}: not connected`)
-  const payload = body instanceof Uint8Array ? body : utf8(JSON.stringify(body))
+  const payload = body instanceof Uint8Array ? body : JSON.stringify(body)
   let message: Msg
   try {
-    message = await link.nats.request(subject, payload, { timeout: msMax, ...(headers === undefined ? {} : { headers }) })
+    message = await link.ask({ subject, body: payload, headers: headers ?? null, msMax })
   } catch (cause) {
     throw new StoreUnavailable(`asking ${subject}`, { cause })
   }
@@ -51,8 +48,9 @@ export function readAnswer(message: Msg, about: string): Answer {
   } catch (cause) {
     throw new StoreUnavailable(`asking ${about}`, { cause })
   }
-  const answer = answerSchema.safeParse(value)
+  // Every write is answered, and hardly ever with an error.
+  if (typeof value === 'object' && value !== null && !('error' in value)) return { ok: true, value }
+  const answer = errorSchema.safeParse(value)
   if (!answer.success) throw new StoreUnavailable(`asking ${about}`, { cause: answer.error })
-  const { error } = answer.data
-  return error === undefined ? { ok: true, value } : { ok: false, code: error.err_code, description: error.description }
+  return { ok: false, code: answer.data.error.err_code, description: answer.data.error.description }
 }

@@ -14,7 +14,7 @@ export interface KickerOptions {
   guard: Guard
   system: System
   /** After this time again: a request that was being decided during the revocation may have been granted since. */
-  againAfterMs: number
+  againAfterMs(): number
   onFailure(cause: unknown): void
 }
 
@@ -55,7 +55,7 @@ export function createKicker(options: KickerOptions): Kicker {
       const timer = setTimeout(() => {
         again.delete(timer)
         void kick()
-      }, options.againAfterMs)
+      }, options.againAfterMs())
       timer.unref()
       again.set(timer, kick)
       return kickNow(target, record)

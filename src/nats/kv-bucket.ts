@@ -2,7 +2,8 @@
  * One KV bucket, by the layout that every NATS client understands: stream `KV_<bucket>`, subject `$KV.<bucket>.<key>`.
  * nats.js has a KV of its own, but reads through any replica where it may; verdicts rest on the leader.
  */
-import { headers } from 'nats'
+import { setTimeout as delay } from 'node:timers/promises'
+import { headers, type MsgHdrs } from 'nats'
 import { z } from 'zod'
 import { StoreUnavailable } from '../core/ports.ts'
 import type { Link } from './connection.ts'
@@ -45,6 +46,8 @@ export interface KvBucket {
    * when somebody else was first.
    */
   write(key: string, value: Uint8Array, revision: number): Promise<number | null>
+  /** Marks the key as deleted if it is still at `revision`; null: whatever is there. False when somebody else was first. */
+  erase(key: string, revision: number | null): Promise<boolean>
 }
 
 const valueBytesMax = 65_536
@@ -54,8 +57,11 @@ const NANOS_PER_SECOND = 1_000_000_000
 const STREAM_NOT_FOUND = 10_059
 const STREAM_EXISTS = 10_058
 const MESSAGE_NOT_FOUND = 10_037
-// 10164 since 2.12: the stream's leader still has another write to this key in flight.
-const WRONG_SEQUENCE: readonly number[] = [10_071, 10_164]
+const WRONG_SEQUENCE = 10_071
+// Since 2.12: the stream's leader still has another write to this key in flight, which may yet come to nothing.
+const WRITE_IN_FLIGHT = 10_164
+/** How often a write is tried that meets another in flight; before attempt n + 1 it waits n milliseconds, so for 435 in all. */
+const attemptsMax = 30
 
 export function streamOf(bucket: string): string {
   return `KV_${bucket}`
@@ -157,14 +163,35 @@ function kvBucket(link: Link, name: string): KvBucket {
     },
     write: async (key, value, revision) => {
       if (value.length > valueBytesMax) throw new Error(`writing ${name}: the value has ${value.length} bytes`)
-      const expected = headers()
-      expected.set('Nats-Expected-Last-Subject-Sequence', String(revision))
-      const answer = await askJetStream(link, subjectOf(name, key), value, expected)
-      if (!answer.ok && WRONG_SEQUENCE.includes(answer.code)) return null
-      if (!answer.ok) throw new StoreUnavailable(`writing ${name}: ${answer.description}`)
-      const written = writtenSchema.safeParse(answer.value)
-      if (!written.success) throw new StoreUnavailable(`writing ${name}`, { cause: written.error })
-      return written.data.seq
+      return put(key, value, expecting(revision))
+    },
+    erase: async (key, revision) => {
+      const head = revision === null ? headers() : expecting(revision)
+      head.set('KV-Operation', 'DEL')
+      return (await put(key, new Uint8Array(0), head)) !== null
     },
   }
+
+  async function put(key: string, value: Uint8Array, head: MsgHdrs): Promise<number | null> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const answer = await askJetStream(link, subjectOf(name, key), value, head)
+      if (answer.ok) return sequenceOf(answer.value)
+      if (answer.code === WRONG_SEQUENCE) return null
+      if (answer.code !== WRITE_IN_FLIGHT) throw new StoreUnavailable(`writing ${name}: ${answer.description}`)
+      await delay(attempt)
+    }
+    throw new StoreUnavailable(`writing ${name}: another write to the key does not end`)
+  }
+
+  function sequenceOf(answer: unknown): number {
+    const written = writtenSchema.safeParse(answer)
+    if (!written.success) throw new StoreUnavailable(`writing ${name}`, { cause: written.error })
+    return written.data.seq
+  }
+}
+
+function expecting(revision: number): MsgHdrs {
+  const head = headers()
+  head.set('Nats-Expected-Last-Subject-Sequence', String(revision))
+  return head
 }

@@ -1,4 +1,5 @@
 /** Opens every bucket of the AUTH account (docs/state.md). */
+import type { KeptBucket } from '../core/backup/backup-format.ts'
 import type { RecordPort } from '../core/ports.ts'
 import type { CeremonyRecord, IdpRequestRecord, LoginRecord, SessionRequestRecord, TicketRecord } from '../core/records.ts'
 import type { Link } from './connection.ts'
@@ -36,7 +37,8 @@ export interface Stores {
 const MiB = 1_048_576
 const daySeconds = 86_400
 
-const SETTINGS = {
+/** What each bucket is made with, but for its replicas. */
+export const BUCKET_SETTINGS = {
   credentials: {
     name: 'webauthn_credentials',
     description: 'Registered WebAuthn credentials',
@@ -118,7 +120,16 @@ const SETTINGS = {
 } as const satisfies Record<string, Omit<BucketSettings, 'replicas'>>
 
 /** Names of all buckets: permissions in nats-server.conf name each of them. */
-export const BUCKETS: readonly string[] = Object.values(SETTINGS).map(({ name }) => name)
+export const BUCKETS: readonly string[] = Object.values(BUCKET_SETTINGS).map(({ name }) => name)
+
+/** The buckets that a backup holds, made where they are not there. Throws StoreUnavailable. */
+export async function openKeptBuckets(link: Link, replicas: number): Promise<ReadonlyMap<KeptBucket, KvBucket>> {
+  const buckets = new Map<KeptBucket, KvBucket>()
+  for (const settings of [BUCKET_SETTINGS.credentials, BUCKET_SETTINGS.identities, BUCKET_SETTINGS.tombstones]) {
+    buckets.set(settings.name, (await openBucket(link, { ...settings, replicas })).bucket)
+  }
+  return buckets
+}
 
 export async function openStores(link: Link, options: { replicas: number; onReport: OnStoreReport }): Promise<Stores> {
   const { replicas, onReport } = options
@@ -129,17 +140,17 @@ export async function openStores(link: Link, options: { replicas: number; onRepo
     return opened.bucket
   }
   // All of them before anything watches: a failed start leaves nothing running.
-  const ticketBucket = await open(SETTINGS.tickets)
-  const ceremonyBucket = await open(SETTINGS.ceremonies)
-  const loginBucket = await open(SETTINGS.logins)
-  const signinBucket = await open(SETTINGS.signins)
-  const idpRequestBucket = await open(SETTINGS.idpRequests)
-  const sessionRequestBucket = await open(SETTINGS.sessionRequests)
-  const credentialBucket = await open(SETTINGS.credentials)
-  const sessionBucket = await open(SETTINGS.sessions)
-  const tombstoneBucket = await open(SETTINGS.tombstones)
-  const identityBucket = await open(SETTINGS.identities)
-  const guardBucket = await open(SETTINGS.guard)
+  const ticketBucket = await open(BUCKET_SETTINGS.tickets)
+  const ceremonyBucket = await open(BUCKET_SETTINGS.ceremonies)
+  const loginBucket = await open(BUCKET_SETTINGS.logins)
+  const signinBucket = await open(BUCKET_SETTINGS.signins)
+  const idpRequestBucket = await open(BUCKET_SETTINGS.idpRequests)
+  const sessionRequestBucket = await open(BUCKET_SETTINGS.sessionRequests)
+  const credentialBucket = await open(BUCKET_SETTINGS.credentials)
+  const sessionBucket = await open(BUCKET_SETTINGS.sessions)
+  const tombstoneBucket = await open(BUCKET_SETTINGS.tombstones)
+  const identityBucket = await open(BUCKET_SETTINGS.identities)
+  const guardBucket = await open(BUCKET_SETTINGS.guard)
   const credentials = createCredentialStore(credentialBucket, onReport)
   const tombstones = recordStore(tombstoneBucket, tombstoneSchema, onReport)
   const sessions = createSessionStore(sessionBucket, { tombstones, onReport })

@@ -1,5 +1,5 @@
 /** The system account: closing connections, finding them, and hearing that they ended. */
-import { RequestStrategy } from 'nats'
+import { ErrorCode, NatsError, RequestStrategy } from 'nats'
 import { z } from 'zod'
 import { utf8 } from '../core/encoding.ts'
 import type { Handle } from '../core/identifiers.ts'
@@ -29,7 +29,6 @@ const connzSchema = z.looseObject({
   server: z.looseObject({ id: z.string() }),
   data: z.looseObject({ connections: z.array(z.looseObject({ cid: z.number().int() })).nullish() }).optional(),
 })
-const disconnectSchema = z.looseObject({ server: z.looseObject({ id: z.string() }), client: z.looseObject({ id: z.number().int() }) })
 
 export function createSystem(link: Link): System {
   return {
@@ -39,8 +38,8 @@ export function createSystem(link: Link): System {
       const subscription = link.nats.subscribe('$SYS.ACCOUNT.*.DISCONNECT', {
         queue: QUEUE_GROUP,
         callback: (error, message) => {
-          const event = error === null ? disconnectSchema.safeParse(parseJson(message.data)) : null
-          if (event?.success) listener({ serverId: event.data.server.id, clientId: event.data.client.id })
+          const ended = error === null ? endedConnection(parseJson(message.data)) : null
+          if (ended !== null) listener(ended)
         },
       })
       return () => subscription.unsubscribe()
@@ -58,9 +57,11 @@ async function kick(link: Link, { serverId, clientId }: LiveConnection): Promise
     const { error } = answer.data
     if (error === undefined) return 'kicked'
     return /no such client/i.test(error.description) ? 'gone' : 'failed'
-  } catch {
-    // A server that does not answer has most likely lost its clients too; the caller records that it is not known.
-    return 'failed'
+  } catch (cause) {
+    // Without a cluster there is one server: another id is one from before its restart, and so are its connections. In a
+    // cluster it may be a server that is cut off, clients and all; the caller records that it is not known.
+    const isOfBefore = cause instanceof NatsError && cause.code === ErrorCode.NoResponders && link.nats.info?.cluster === undefined
+    return isOfBefore ? 'gone' : 'failed'
   }
 }
 
@@ -81,9 +82,20 @@ async function connectionsOf(link: Link, handle: Handle): Promise<LiveConnection
   return found
 }
 
+/** The connection of a disconnect event. Read by hand: there is one for every connection, and it says much more. */
+function endedConnection(event: unknown): LiveConnection | null {
+  const serverId = member(member(event, 'server'), 'id')
+  const clientId = member(member(event, 'client'), 'id')
+  return typeof serverId === 'string' && typeof clientId === 'number' && Number.isSafeInteger(clientId) ? { serverId, clientId } : null
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
+
 function parseJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
   } catch {
     return undefined
   }

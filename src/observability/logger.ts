@@ -60,13 +60,15 @@ const LEVELS = { notice: 'info', warning: 'warn', alert: 'warn' } as const
 /** One line a verdict, at the level that its severity asks for. */
 export function verdictLine(log: Logger, event: VerdictEvent): void {
   const { verdict, connection, identity, grant } = event
-  const level = verdict.outcome === 'granted' ? 'info' : verdict.outcome === 'error' ? 'error' : LEVELS[DENIALS[verdict.reason].severity]
+  const severity = verdict.outcome === 'denied' || verdict.outcome === 'reported' ? DENIALS[verdict.reason].severity : undefined
+  const level = verdict.outcome === 'granted' ? 'info' : severity === undefined ? 'error' : LEVELS[severity]
   log[level](
     {
       id: event.id,
       outcome: verdict.outcome,
       reason: verdict.reason,
-      severity: verdict.outcome === 'denied' ? DENIALS[verdict.reason].severity : undefined,
+      severity,
+      legacy: verdict.outcome === 'reported' ? safeText(verdict.legacy.name, 80) : undefined,
       stage: event.stage,
       verified: event.verified,
       duration_ms: Math.round(event.durationMs * 100) / 100,

@@ -28,7 +28,7 @@ export function verdictMetrics(registers: Registry[]) {
     buckets: verdictBucketsSeconds,
     registers,
   })
-  const durationOf = byLabel(['granted', 'denied', 'error'] satisfies Outcome[], (outcome) => zeroed(durations, { outcome }))
+  const durationOf = byLabel(['granted', 'denied', 'error', 'reported'] satisfies Outcome[], (outcome) => zeroed(durations, { outcome }))
   const stages = new Histogram({
     name: 'nats_webauthn_stage_duration_seconds',
     help: 'Time spent in each stage of the journey.',

@@ -8,12 +8,18 @@ type NatsAccount = 'AUTH' | 'AUDIT' | 'SYS'
 /** Asked for at each scrape. What throws, rejects or takes too long is left out of it. */
 export interface MetricSources {
   requestsInFlight(): number
+  /** By whether somebody was granted a connection from their source lately. */
+  requestsWaiting(): { known: number; unknown: number }
   ready(): boolean
   credentials(): CountsByState<CredentialRecord['state']>
   sessions(): CountsByState<SessionRecord['state']>
   /** Records that wait, by stream. */
   auditQueue(): Record<AuditStreamName, number>
   natsConnected(): Record<NatsAccount, boolean>
+  /** Epoch seconds at which somebody last connected past the verifier, or 0. */
+  breakGlassLastUsed(): number
+  /** `untilMs`: epoch milliseconds; 0 without a migration. */
+  reportOnly(): { on: boolean; untilMs: number; users: number }
 }
 type CountsByState<State extends string> = Record<State, number> | Promise<Record<State, number>>
 
@@ -39,10 +45,26 @@ export function registerSources(sources: MetricSources, registry: Registry): voi
       },
     })
   gauge('nats_webauthn_requests_in_flight', 'Requests that are being decided.', null, () => ({ all: sources.requestsInFlight() }))
+  gauge('nats_webauthn_requests_waiting', 'Requests that wait for their turn, by kind of source.', 'source', () => ({
+    ...sources.requestsWaiting(),
+  }))
   gauge('nats_webauthn_ready', 'Whether the verifier takes requests.', null, () => ({ all: Number(sources.ready()) }))
   gauge('nats_webauthn_credentials', 'Enrolled credentials by state.', 'state', () => sources.credentials())
   gauge('nats_webauthn_sessions', 'Endorsed sessions by state.', 'state', () => sources.sessions())
   gauge('nats_webauthn_audit_queue_records', 'Audit records that wait to be published.', 'stream', () => sources.auditQueue())
+  gauge(
+    'nats_webauthn_break_glass_last_used_timestamp_seconds',
+    'When somebody last connected without the verifier, unexpectedly.',
+    null,
+    () => ({ all: sources.breakGlassLastUsed() }),
+  )
+  gauge('nats_webauthn_report_only', 'Whether legacy users are admitted without WebAuthn.', null, () => ({
+    all: Number(sources.reportOnly().on),
+  }))
+  gauge('nats_webauthn_report_only_end_timestamp_seconds', 'When the migration ends.', null, () => ({
+    all: sources.reportOnly().untilMs / 1000,
+  }))
+  gauge('nats_webauthn_legacy_users', 'Users in the file of legacy users.', null, () => ({ all: sources.reportOnly().users }))
   gauge('nats_webauthn_nats_connected', 'Whether the connection to each account is up.', 'account', () =>
     Object.fromEntries(Object.entries(sources.natsConnected()).map(([account, up]) => [account, Number(up)])),
   )

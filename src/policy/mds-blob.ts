@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { compactVerify, decodeProtectedHeader } from 'jose'
 import { z } from 'zod'
+import { fromUtf8 } from '../core/encoding.ts'
 import type { MetadataEntry } from '../core/people/people.ts'
 import { chainCertificatesMax, leadsToRoot } from '../core/webauthn/certificate-chain.ts'
 
@@ -84,8 +85,9 @@ function protectedHeader(text: string): unknown {
 }
 
 function parseJson(bytes: Uint8Array): unknown {
+  const text = fromUtf8(bytes)
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return text === null ? null : JSON.parse(text)
   } catch {
     return null
   }

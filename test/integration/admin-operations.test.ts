@@ -180,18 +180,18 @@ for (const line of NATS_LINES) {
             }),
           ),
       )
-      const remember = (link: Link) => {
+      const admit = async (link: Link) => {
         const { server_id: serverId, client_id: clientId } = link.nats.info ?? assert.fail('no INFO')
-        its.verifier.stores.guard.remember(
+        await its.verifier.stores.guard.claim(
           newGuardKey(),
           guardEntry({ serverId, clientId, credential: credentialKey(record.id), handle: record.handle }),
         )
       }
-      remember(victims[0] ?? assert.fail())
+      await admit(victims[0] ?? assert.fail())
       const { connections } = answerOf(await its.ask('credential.revoke', { id: record.id }))
       assert.deepEqual(connections, { kicked: 1, failed: 0 })
       assert.equal(its.lastCode(), 'connection.succeeded.kicked')
-      remember(victims[1] ?? assert.fail())
+      await admit(victims[1] ?? assert.fail())
       await Promise.all(gone)
       assert.equal(bystander.isConnected(), true)
       for (const link of [...victims, bystander]) await link.drain()

@@ -25,10 +25,10 @@ for (const line of NATS_LINES) {
       await deployment.stop()
     })
 
-    test('knows at once what it remembered, and the others soon after', async () => {
+    test('knows at once what it claimed, and the others soon after', async () => {
       const key = newGuardKey()
       const entry = guardEntry({ handle: handleOf('shared') })
-      one.stores.guard.remember(key, entry)
+      await one.stores.guard.claim(key, entry)
       assert.deepEqual(await one.stores.guard.find(key), entry)
       await until('the other verifier knows', async () => (await two.stores.guard.find(key)) !== null)
       assert.deepEqual(await two.stores.guard.find(key), entry)
@@ -42,7 +42,7 @@ for (const line of NATS_LINES) {
     test('is known to a verifier that has only just started', async () => {
       const key = newGuardKey()
       const entry = guardEntry()
-      one.stores.guard.remember(key, entry)
+      await one.stores.guard.claim(key, entry)
       await until('it is shared', async () => (await two.stores.guard.find(key)) !== null)
       const link = await linkTo(deployment, 'verifierAuth')
       const stores = await openStores(link, { replicas: 1, onReport: () => {} })
@@ -56,37 +56,50 @@ for (const line of NATS_LINES) {
 
     test('keeps no more places than a limit has, and counts connections among them', async () => {
       const handle = handleOf('limited')
-      one.stores.guard.remember(newGuardKey(), guardEntry({ handle }))
-      const leave = one.stores.guard.reserve(handle, 2)
+      await one.stores.guard.claim(newGuardKey(), guardEntry({ handle }))
+      const { guard } = one.stores
+      const key = newGuardKey()
+      const leave = guard.reserve(key, handle, 2)
       assert.ok(leave)
-      assert.equal(one.stores.guard.reserve(handle, 2), null)
-      assert.equal(one.stores.guard.reserve(handle, 1), null)
+      assert.equal(guard.reserve(newGuardKey(), handle, 2), null)
+      assert.equal(guard.reserve(newGuardKey(), handle, 1), null)
+      await guard.claim(key, guardEntry({ handle }))
+      assert.ok(guard.reserve(newGuardKey(), handle, 3), 'a place and its entry count once')
       leave()
-      assert.ok(one.stores.guard.reserve(handle, 2))
-      assert.equal(one.stores.guard.reserve(handle, 2), null)
-      assert.ok(one.stores.guard.reserve(handleOf('somebody'), 1))
+      assert.equal(guard.reserve(newGuardKey(), handle, 3), null)
+      assert.ok(guard.reserve(newGuardKey(), handleOf('somebody'), 1))
     })
 
     test('drops a connection that ended, with every verifier', async () => {
       const key = newGuardKey()
       const entry = guardEntry({ handle: handleOf('leaver') })
-      one.stores.guard.remember(key, entry)
+      await one.stores.guard.claim(key, entry)
       await until('it is shared', async () => (await two.stores.guard.find(key)) !== null)
       two.stores.guard.disconnected(entry)
       assert.equal(await two.stores.guard.find(key), null)
       await until('the first verifier heard', () => one.stores.guard.connectionsOf(handleOf('leaver')) === 0)
     })
 
+    test('drops a connection whose end it heard of before its entry', async () => {
+      const entry = guardEntry({ handle: handleOf('quick') })
+      const key = newGuardKey()
+      two.stores.guard.disconnected(entry)
+      await one.stores.guard.claim(key, entry)
+      await until('the first verifier heard', async () => (await one.stores.guard.find(key)) === null)
+      await until('the second never counts it', () => two.stores.guard.connectionsOf(handleOf('quick')) === 0)
+      assert.equal(await one.stores.guard.find(key, 'leader'), null)
+    })
+
     test('leaves other connections alone when one ends', async () => {
       const entry = guardEntry({ handle: handleOf('stayer') })
-      one.stores.guard.remember(newGuardKey(), entry)
+      await one.stores.guard.claim(newGuardKey(), entry)
       one.stores.guard.disconnected({ ...entry, clientId: entry.clientId + 1 })
       assert.equal(one.stores.guard.connectionsOf(handleOf('stayer')), 1)
     })
 
     test('names the connections of a credential, a session or a handle', async () => {
       const entry = guardEntry({ handle: handleOf('owner') })
-      one.stores.guard.remember(newGuardKey(), entry)
+      await one.stores.guard.claim(newGuardKey(), entry)
       const expected = [{ serverId: entry.serverId, clientId: entry.clientId }]
       assert.deepEqual(one.stores.guard.connectionsWith({ credential: entry.credential }), expected)
       assert.deepEqual(one.stores.guard.connectionsWith({ handle: entry.handle }), expected)

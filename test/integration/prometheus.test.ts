@@ -129,7 +129,9 @@ describe('Prometheus', () => {
     for (const [, name, selector] of asked) {
       assert.ok(body.includes(`\n${name}{`), name)
       for (const [, reasons] of (selector ?? '').matchAll(/reason!?[=~]+"([^"]*)"/g)) {
-        for (const reason of (reasons ?? '').split('|')) assert.ok(body.includes(`${name}{outcome="refused",reason="${reason}"}`), reason)
+        const outcome = /outcome="(\w+)"/.exec(selector ?? '')?.[1]
+        for (const reason of (reasons ?? '').split('|'))
+          assert.ok(body.includes(`${name}{outcome="${outcome}",reason="${reason}"}`), reason)
       }
     }
   })

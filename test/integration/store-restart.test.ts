@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { StoreUnavailable } from '../../src/core/ports.ts'
+import type { Link } from '../../src/nats/connection.ts'
 import { startDeployment } from '../support/deployment.ts'
 import { openVerifier, until } from '../support/links.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
@@ -21,7 +22,7 @@ for (const line of NATS_LINES) {
           const session = await one.stores.sessions.reserve(sessionRecord())
           const key = newGuardKey()
           const entry = guardEntry()
-          one.stores.guard.remember(key, entry)
+          await one.stores.guard.claim(key, entry)
           await until(
             'all is shared',
             async () => (await two.stores.guard.find(key)) !== null && (await two.stores.credentials.find(record.id)) !== null,
@@ -35,6 +36,8 @@ for (const line of NATS_LINES) {
           await assert.rejects(two.stores.credentials.find(newCredentialId()), StoreUnavailable)
           await assert.rejects(one.stores.sessions.reserve(sessionRecord()), StoreUnavailable)
           await assert.rejects(one.stores.credentials.replace(before ?? assert.fail(), record), StoreUnavailable)
+          await assert.rejects(one.stores.guard.claim(newGuardKey(), guardEntry()), StoreUnavailable)
+          await assert.rejects(one.stores.guard.find(newGuardKey(), 'leader'), StoreUnavailable)
           // The guard is in memory: a re-ask would be answered, if anybody could ask.
           assert.deepEqual(await two.stores.guard.find(key), entry)
 
@@ -91,26 +94,52 @@ for (const line of NATS_LINES) {
       }
     })
 
-    test('share what the guard could not share while the server was gone', async () => {
+    test('take back the claim that could not be withdrawn while the server was gone, and no other', async () => {
       const deployment = await startDeployment({ line })
       const one = await openVerifier(deployment)
       const two = await openVerifier(deployment)
       let { server } = deployment
       try {
+        const [key, kept] = [newGuardKey(), newGuardKey()]
+        const claim = await one.stores.guard.claim(key, guardEntry())
+        await one.stores.guard.claim(kept, guardEntry())
+        await until('the other knows both', async () => (await two.stores.guard.find(kept)) !== null)
         await server.kill()
         await until('the loss is noticed', () => !one.link.isConnected())
-        const key = newGuardKey()
-        const entry = guardEntry()
-        one.stores.guard.remember(key, entry)
-        assert.deepEqual(await one.stores.guard.find(key), entry)
+        claim.withdraw()
+        assert.equal(one.stores.guard.size(), 1)
         await until('the failure is told', () => one.reports.some(({ kind, key: about }) => kind === 'guard_write_failed' && about === key))
         server = await server.restart()
-        await until('the other verifier knows', async () => two.stores.isHealthy() && (await two.stores.guard.find(key)) !== null)
-        assert.deepEqual(await two.stores.guard.find(key), entry)
+        await until('the other verifier knows', async () => two.stores.isHealthy() && two.stores.guard.size() === 1)
+        assert.equal(await one.stores.guard.find(key, 'leader'), null)
+        assert.ok(await two.stores.guard.find(kept))
       } finally {
         await one.close()
         await two.close()
         await server.stop()
+      }
+    })
+
+    test('take back a claim whose acknowledgement never came', async () => {
+      const deployment = await startDeployment({ line })
+      const one = await openVerifier(deployment)
+      const two = await openVerifier(deployment)
+      try {
+        const key = newGuardKey()
+        await deployment.server.hang()
+        // The server has the bytes before it goes on: it takes the claim long after the verifier gave it up.
+        await assert.rejects(one.stores.guard.claim(key, guardEntry()), StoreUnavailable)
+        deployment.server.child.kill('SIGCONT')
+        await until('both are current', () => one.stores.isHealthy() && two.stores.isHealthy())
+        await until('it came and went', async () => (await revisionsOf(one.link)) === 2)
+        await until('nobody counts it', () => one.stores.guard.size() === 0 && two.stores.guard.size() === 0)
+        assert.equal(await two.stores.guard.find(key, 'leader'), null)
+        assert.equal((await two.stores.guard.claim(key, guardEntry())).earlier, null, 'and it may be asked anew')
+      } finally {
+        deployment.server.child.kill('SIGCONT')
+        await one.close()
+        await two.close()
+        await deployment.stop()
       }
     })
 
@@ -135,4 +164,10 @@ for (const line of NATS_LINES) {
       }
     })
   })
+}
+
+/** How often the guard was written to. */
+async function revisionsOf({ nats }: Link): Promise<number> {
+  const answer = await nats.request('$JS.API.STREAM.INFO.KV_webauthn_guard')
+  return answer.json<{ state: { last_seq: number } }>().state.last_seq
 }

@@ -51,7 +51,7 @@ export async function startAdminDeployment(
   const audit = { works: true }
   const { stores } = verifier
   const onFailure = (cause: unknown) => failures.push(cause)
-  const kicker = createKicker({ guard: stores.guard, system: createSystem(system), againAfterMs: 200, onFailure })
+  const kicker = createKicker({ guard: stores.guard, system: createSystem(system), againAfterMs: () => 200, onFailure })
   const api = serveAdminApi({
     link: verifier.link,
     onFailure,

@@ -1,5 +1,5 @@
 /** A valid assertion with the record and expectation that it fits: each test breaks one thing of it. */
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { isoCBOR } from '@simplewebauthn/server/helpers'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
 import { DEFAULT_ALGORITHMS } from '../../src/core/rules.ts'
@@ -143,10 +143,15 @@ export const EC_CURVES: readonly EcCurve[] = [
   { alg: -36, crv: 3, name: 'P-521', digest: 'sha512', scalarBytes: 66 },
 ]
 
+// Encoded where it is made: in Node 20, exporting a key whose generation is garbage-collected meanwhile can deadlock.
+const PKCS8 = { type: 'pkcs8', format: 'der' } as const
+const SPKI = { type: 'spki', format: 'der' } as const
+
 /** A fresh EC key, its COSE members, and a signer in the form that WebAuthn wants. */
 export function ecKeyOn(curve: EcCurve): { members: [number, unknown][]; privateKey: KeyObject; sign(message: Uint8Array): Uint8Array } {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curve.name })
-  const jwk = publicKey.export({ format: 'jwk' })
+  const { privateKey: der } = generateKeyPairSync('ec', { namedCurve: curve.name, privateKeyEncoding: PKCS8, publicKeyEncoding: SPKI })
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
   return {
     members: [
       [1, 2],

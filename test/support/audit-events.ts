@@ -1,7 +1,7 @@
 /** Events for tests of the trail, the log and the metrics. */
 import { LIFECYCLE, type LifecycleCode, type LifecycleEvent, type Verdict, type VerdictEvent } from '../../src/core/audit-event.ts'
 import { VERDICTS } from '../../src/core/denial.ts'
-import type { AccountName, CredentialId, Handle, RoleName } from '../../src/core/identifiers.ts'
+import { type AccountName, type CredentialId, type Handle, legacyName, type RoleName } from '../../src/core/identifiers.ts'
 
 const POLICY_HASH = '5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8'
 
@@ -87,7 +87,10 @@ export function lifecycleEvent(code: LifecycleCode, changes: Partial<LifecycleEv
 }
 
 /** Every verdict there is. */
-export const ALL_VERDICTS = VERDICTS as readonly Verdict[]
+export const ALL_VERDICTS: readonly Verdict[] = VERDICTS.map(
+  (verdict) =>
+    (verdict.outcome === 'reported' ? { ...verdict, legacy: { name: legacyName('billing'), kind: 'password' } } : verdict) as Verdict,
+)
 
 /** Every lifecycle code there is. */
 export const ALL_LIFECYCLE_CODES: readonly LifecycleCode[] = Object.entries(LIFECYCLE).flatMap(([area, outcomes]) =>

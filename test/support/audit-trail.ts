@@ -5,6 +5,7 @@ import { systemClock } from '../../src/audit/clock.ts'
 import { type AuditPublisher, createAuditPublisher } from '../../src/audit/publisher.ts'
 import { jetStreamSink } from '../../src/audit/record-sink.ts'
 import { type TailOptions, type TrailEntry, tailTrail } from '../../src/audit/tail.ts'
+import { createAckedPublisher } from '../../src/nats/acked-publisher.ts'
 import { type Deployment, startDeployment } from './deployment.ts'
 
 const GiB = 1024 ** 3
@@ -37,8 +38,9 @@ export async function withTrail(line: NatsServerLine, run: (trail: Trail) => Pro
     })
   const verifier = await user(deployment.seeds.verifierAudit, '_INBOX_verifier_audit')
   const auditor = await user(deployment.seeds.auditor, '_INBOX_auditor')
+  const asking = createAckedPublisher(verifier, { inboxPrefix: '_INBOX_verifier_audit', isConnected: () => !verifier.isClosed() })
   const publisher = createAuditPublisher({
-    sink: jetStreamSink(verifier),
+    sink: jetStreamSink(verifier, asking.publish),
     origin: { source: 'nats-webauthn/test', version: '0.1.0' },
     clock: systemClock,
     observer: { published: () => {}, coalesced: () => {} },

@@ -1,6 +1,7 @@
 /** Deciding one request of a scenario in a world in memory, and reading the answer. */
 import assert from 'node:assert/strict'
 import { type Decision, decide } from '../../src/core/decide.ts'
+import { opensslEd25519 } from '../../src/core/ed25519.ts'
 import type { AccountName } from '../../src/core/identifiers.ts'
 import { encodeSeed } from '../../src/core/nkey.ts'
 import type { Policy } from '../../src/core/policy/policy.ts'
@@ -9,7 +10,7 @@ import { createAnswer, issuerFromSeed } from '../../src/nats/answer.ts'
 import { type MemoryWorld, memoryWorld } from './memory-world.ts'
 import { fixed, NOW, requestOf, type Scenario } from './scenario.ts'
 
-const issuer = issuerFromSeed(encodeSeed('A', fixed('issuer')))
+const issuer = issuerFromSeed(encodeSeed('A', fixed('issuer')), opensslEd25519)
 
 export function policyOf(text: string): Policy {
   const parsed = parsePolicy(text, { targetAccounts: ['APP', 'OTHER'] as AccountName[], reservedAccounts: ['AUTH', 'AUDIT', 'SYS'] })

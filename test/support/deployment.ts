@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createAccount, createCurve, createUser } from 'nkeys.js'
 import type { NatsServerLine } from '../../scripts/nats-server.ts'
+import { BREAK_GLASS_FILE, BREAK_GLASS_NEEDS, type BreakGlassNeed, breakGlassConf } from '../../src/cli/break-glass-files.ts'
 import { type RunningNatsServer, startNatsServer } from './nats-server.ts'
 
 export interface DeploymentKeys {
@@ -19,6 +20,8 @@ export interface Deployment {
   /** Seeds (`S…`) by name. */
   seeds: DeploymentKeys
   publicKeys: DeploymentKeys
+  /** The keys for emergencies, all switched off. */
+  breakGlass: Record<BreakGlassNeed, { seed: string; publicKey: string }>
   /** `nats://localhost:PORT`, canonical. */
   url: string
   websocketUrl: string
@@ -46,8 +49,12 @@ function keysConf(publicKeys: DeploymentKeys): string {
 function withoutUnused(keys: string, config: string): string {
   return keys
     .split('\n')
-    .filter((line) => line === '' || config.includes(`$${line.slice(0, line.indexOf(':'))}`))
+    .filter((line) => !/^\w+:/.test(line) || config.includes(`$${line.slice(0, line.indexOf(':'))}`))
     .join('\n')
+}
+
+function publicKeysOf(keys: Deployment['breakGlass']): Record<BreakGlassNeed, string> {
+  return Object.fromEntries(Object.entries(keys).map(([need, { publicKey }]) => [need, publicKey])) as Record<BreakGlassNeed, string>
 }
 
 /** `edit` may change the configuration's text, for tests that need another one. */
@@ -65,6 +72,12 @@ export async function startDeployment(
     names.map((name) => [name, new TextDecoder().decode(pairs[name].getSeed())]),
   ) as unknown as DeploymentKeys
   const publicKeys = Object.fromEntries(names.map((name) => [name, pairs[name].getPublicKey()])) as unknown as DeploymentKeys
+  const breakGlass = Object.fromEntries(
+    Object.keys(BREAK_GLASS_NEEDS).map((need) => {
+      const pair = createUser()
+      return [need, { seed: new TextDecoder().decode(pair.getSeed()), publicKey: pair.getPublicKey() }]
+    }),
+  ) as Deployment['breakGlass']
   let config = readFileSync(shippedConfig, 'utf8')
     .replace('127.0.0.1:4222', '127.0.0.1:-1')
     .replace('127.0.0.1:8080', '127.0.0.1:-1')
@@ -75,12 +88,17 @@ export async function startDeployment(
   if (options.edit) config = options.edit(config)
   const server = await startNatsServer(config, {
     ...(options.line === undefined ? {} : { line: options.line }),
-    files: { 'nats-server.keys.conf': withoutUnused(keysConf(publicKeys), config), ...options.files },
+    files: {
+      'nats-server.keys.conf': withoutUnused(keysConf(publicKeys), config),
+      [BREAK_GLASS_FILE]: withoutUnused(breakGlassConf(publicKeysOf(breakGlass)), config),
+      ...options.files,
+    },
   })
   return {
     server,
     seeds,
     publicKeys,
+    breakGlass,
     url: `nats://localhost:${server.port}`,
     websocketUrl: `ws://localhost:${server.websocketPort}`,
     stop: () => server.stop(),

@@ -149,17 +149,21 @@ export interface MachineChange {
 }
 
 /** An honest machine, step by step, unless `change` says otherwise. */
-export function machine(service: EnrolmentService, ticket: string, change: MachineChange = {}) {
+export function machine<A extends Pick<Answer, 'status' | 'body'>>(
+  service: { origin: string; post(path: string, body: unknown): Promise<A> },
+  ticket: string,
+  change: MachineChange = {},
+) {
   const key = change.registration?.key ?? testKey(-7)
   const credentialId = change.registration?.credentialId ?? b64u(randomBytes(32))
   const begin = () => service.post('/v1/enrol/begin', { ticket })
-  const register = (begun: Answer) => {
+  const register = (begun: A) => {
     const challenge = challengeFor('enrol', begun.body.issued, service.origin, subjectOf(ticket))
     const response = testRegistration({ key, credentialId, challenge, rpId: MACHINE_RP_ID, ...change.registration })
     const ceremony = change.ceremonies?.register ?? begun.body.ceremony
     return service.post('/v1/enrol/register', { ticket, ceremony, name: change.name ?? 'orders on host 1', response })
   }
-  const activate = (registered: Answer) => {
+  const activate = (registered: A) => {
     const challenge = challengeFor('enrol-possession', registered.body.issued, service.origin, credentialId)
     const flags = FLAGS.BE
     const response = testAssertion({
@@ -181,7 +185,7 @@ export function machine(service: EnrolmentService, ticket: string, change: Machi
     register,
     activate,
     /** The answer to the first step that was refused, or to the last. */
-    async enrol(): Promise<Answer> {
+    async enrol(): Promise<A> {
       const begun = await begin()
       if (begun.status !== 200) return begun
       const registered = await register(begun)

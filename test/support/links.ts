@@ -6,10 +6,16 @@ import type { Deployment } from './deployment.ts'
 
 const INBOXES = { verifierAuth: '_INBOX_verifier', verifierSys: '_INBOX_verifier_sys', admin: '_INBOX_admin' } as const
 
-export function linkTo(deployment: Deployment, user: keyof typeof INBOXES, onEvent: (event: LinkEvent) => void = () => {}): Promise<Link> {
+/** `nodes`: those of its cluster, where it may connect to any. */
+export function linkTo(
+  deployment: Deployment,
+  user: keyof typeof INBOXES,
+  onEvent: (event: LinkEvent) => void = () => {},
+  nodes: readonly Deployment[] = [deployment],
+): Promise<Link> {
   return openLink({
     name: `test ${user}`,
-    servers: [`127.0.0.1:${deployment.server.port}`],
+    servers: nodes.map(({ server }) => `127.0.0.1:${server.port}`),
     seed: deployment.seeds[user],
     inboxPrefix: INBOXES[user],
     tls: null,
@@ -26,12 +32,12 @@ export interface TestVerifier {
   close(): Promise<void>
 }
 
-/** What a verifier opens in the AUTH account, filled. */
-export async function openVerifier(deployment: Deployment): Promise<TestVerifier> {
+/** What a verifier opens in the AUTH account, filled. `nodes`: those of its cluster, where it may connect to any. */
+export async function openVerifier(deployment: Deployment, { replicas = 1, nodes = [deployment] } = {}): Promise<TestVerifier> {
   const reports: StoreReport[] = []
   const events: LinkEvent[] = []
-  const link = await linkTo(deployment, 'verifierAuth', (event) => events.push(event))
-  const stores = await openStores(link, { replicas: 1, onReport: (report) => reports.push(report) })
+  const link = await linkTo(deployment, 'verifierAuth', (event) => events.push(event), nodes)
+  const stores = await openStores(link, { replicas, onReport: (report) => reports.push(report) })
   await stores.ready()
   return {
     link,

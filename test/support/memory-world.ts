@@ -4,6 +4,7 @@ import { credentialKey } from '../../src/core/identifiers.ts'
 import type { Policy } from '../../src/core/policy/policy.ts'
 import { type AnswerPort, AuditUnavailable, StoreUnavailable, type World } from '../../src/core/ports.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from '../../src/core/records.ts'
+import { signatures } from './signatures.ts'
 
 export interface MemoryWorld extends World {
   /** Durable records, in order. */
@@ -95,8 +96,16 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
     },
     guard: {
       find: async (key) => guardEntries.get(key) ?? null,
-      remember: (key, entry) => void guardEntries.set(key, entry),
-      reserve: (_, max) => {
+      async claim(key, entry) {
+        up()
+        const earlier = guardEntries.get(key) ?? null
+        if (earlier === null) guardEntries.set(key, entry)
+        const withdraw = () => {
+          if (guardEntries.get(key) === entry) guardEntries.delete(key)
+        }
+        return { earlier, withdraw }
+      },
+      reserve: (_, __, max) => {
         if (world.connections >= max) return null
         world.connections++
         return () => void world.connections--
@@ -110,6 +119,9 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
       note: (event) => void noted.push(event),
     },
     answer,
+    legacy: null,
+    signatures,
+    limits: { refusal: () => null, failed: () => {}, proved: () => {} },
   }
   return world
 }

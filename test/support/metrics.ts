@@ -4,10 +4,13 @@ import { createMetrics, type MetricSources, type Metrics } from '../../src/obser
 function idleSources(changes: Partial<MetricSources> = {}): MetricSources {
   return {
     requestsInFlight: () => 0,
+    requestsWaiting: () => ({ known: 0, unknown: 0 }),
     ready: () => true,
     credentials: () => ({ pending: 0, active: 2, quarantined: 0, revoked: 1 }),
     sessions: () => ({ pending: 0, active: 1, revoked: 0 }),
     auditQueue: () => ({ WEBAUTHN_AUDIT: 0, WEBAUTHN_DENIALS: 0 }),
+    breakGlassLastUsed: () => 0,
+    reportOnly: () => ({ on: false, untilMs: 0, users: 0 }),
     natsConnected: () => ({ AUTH: true, AUDIT: true, SYS: false }),
     ...changes,
   }

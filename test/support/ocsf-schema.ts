@@ -41,7 +41,7 @@ export const Authentication = z
     user,
     service: z.object({ name: z.string() }),
     auth_protocol_id: z.literal(99),
-    auth_protocol: z.literal('FIDO2/WebAuthn'),
+    auth_protocol: z.literal(['FIDO2/WebAuthn', 'NATS password', 'NATS token', 'NATS nkey']),
     duration: z.int().min(0),
     count: z.int().min(2).optional(),
     start_time: epochMs.optional(),

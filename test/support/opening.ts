@@ -7,6 +7,7 @@ import type { XkeyPort } from '../../src/core/ports.ts'
 import type { Rules } from '../../src/core/rules.ts'
 import { requestClaims, type TestNkey, testNkey } from './authorization-request.ts'
 import { testRules } from './rules.ts'
+import { signatures } from './signatures.ts'
 
 type Members = Record<string, unknown>
 
@@ -66,7 +67,7 @@ export function open(
   const payload = typeof token === 'string' ? utf8(token) : token
   return openRequest(
     { payload, serverXkey: options.serverXkey ?? '' },
-    { rules: { ...rules, ...options.rules }, xkey: options.xkey ?? null, now: options.now ?? now },
+    { rules: { ...rules, ...options.rules }, xkey: options.xkey ?? null, signatures, now: options.now ?? now },
   )
 }
 

@@ -17,6 +17,8 @@ export const PERSON = { rpId: 'localhost', origin: 'http://localhost:8181' }
 const MACHINE_RP = 'machines.nats.test'
 
 export interface ProductOptions {
+  /** One that runs already, such as a cluster's; `edit` and `tls` are not for it. */
+  deployment?: Deployment
   line?: NatsServerLine
   /** xkey in nats-server; the verifier has one unless `verifierXkey` says otherwise. */
   xkey?: boolean
@@ -101,12 +103,14 @@ export type ProductFiles = Pick<
 
 export async function startProductFiles(options: ProductOptions): Promise<ProductFiles> {
   const xkey = options.xkey ?? true
-  const deployment = await startDeployment({
-    ...(options.line === undefined ? {} : { line: options.line }),
-    xkey,
-    edit: (config) => withTls(options.edit?.(config) ?? config, options.tls),
-    files: options.tls === undefined ? {} : { 'ca.pem': options.tls.ca, 'cert.pem': options.tls.cert, 'key.pem': options.tls.key },
-  })
+  const deployment =
+    options.deployment ??
+    (await startDeployment({
+      ...(options.line === undefined ? {} : { line: options.line }),
+      xkey,
+      edit: (config) => withTls(options.edit?.(config) ?? config, options.tls),
+      files: options.tls === undefined ? {} : { 'ca.pem': options.tls.ca, 'cert.pem': options.tls.cert, 'key.pem': options.tls.key },
+    }))
   const [enrolmentPort, operationsPort] = [await freePort(), await freePort()]
   const yaml = typeof options.yaml === 'function' ? await options.yaml(`http://localhost:${enrolmentPort}`) : (options.yaml ?? '')
   const configFile = writeConfig(deployment, { ...options, yaml, xkey: options.verifierXkey ?? xkey, enrolmentPort, operationsPort })
@@ -123,7 +127,7 @@ export async function startProductFiles(options: ProductOptions): Promise<Produc
     enrolled: (handle, enrol = {}) => writeIdentity(auth, handle, enrol),
     async stop() {
       await auth.close()
-      await deployment.stop()
+      if (options.deployment === undefined) await deployment.stop()
     },
   }
 }
@@ -244,7 +248,7 @@ async function putKey(auth: NatsConnection, bucket: string, key: string, value: 
 }
 
 /** Writes an enrolled identity straight into the buckets: classes and flags that enrolment would not produce. */
-async function writeIdentity(auth: NatsConnection, handle: string, options: EnrolOptions): Promise<TestIdentity> {
+export async function writeIdentity(auth: NatsConnection, handle: string, options: EnrolOptions): Promise<TestIdentity> {
   const kind = options.class ?? 'machine'
   const key = testKey(options.alg)
   const now = Date.now()

@@ -12,6 +12,7 @@ import { sha256 } from '../../src/core/sha256.ts'
 import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
 import type { Deployment } from './deployment.ts'
 import type { TestMachine } from './machine.ts'
+import { signatures } from './signatures.ts'
 
 export interface Answered {
   form: 'proof' | 'endorsing' | 'bound' | 'plain' | 'none'
@@ -127,7 +128,7 @@ function resumes(
   offer: { nkey: UserNkey; url: Parameters<typeof verifyBoundResume>[0]['url']; resume: Uint8Array },
   nonce: Nonce,
 ): boolean {
-  return verifyBoundResume({ nkey: offer.nkey, nonce, url: offer.url, signature: offer.resume })
+  return verifyBoundResume({ nkey: offer.nkey, nonce, url: offer.url, signature: offer.resume }, signatures)
 }
 
 function part(value: object): string {

@@ -14,9 +14,9 @@ export interface RawClient {
   close(): void
 }
 
-/** Opens a connection and reads INFO. */
-export async function rawClient(port: number): Promise<RawClient> {
-  const socket = connect(port, '127.0.0.1')
+/** Opens a connection from `localAddress` and reads INFO. */
+export async function rawClient(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress })
   await once(socket, 'connect')
   const lines: string[] = []
   const waiting: ((line: string) => void)[] = []

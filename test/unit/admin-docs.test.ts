@@ -90,7 +90,20 @@ describe('nats-server.conf', () => {
       // A star inside a token is a star to nats-server, not a wildcard.
       assert.ok(!/[^."]\*|\*[^."]/.test(subject), subject)
       assert.ok(!/^"\$(JS|KV|JS\.API|JS\.API\.[A-Z]+)\.>"$/.test(subject), subject)
-      assert.ok(!/\.(UPDATE|DELETE|PURGE|RESTORE|SNAPSHOT)\b/.test(subject), subject)
+      assert.ok(
+        /^"\$JS\.API\.STREAM\.UPDATE\.WEBAUTHN_/.test(subject) || !/\.(UPDATE|DELETE|PURGE|RESTORE|SNAPSHOT)\b/.test(subject),
+        subject,
+      )
     }
+  })
+
+  test('lets the audit streams be changed by one key alone, which is switched off', () => {
+    const users = config.split(/(?=\{ nkey: )/)
+    const changing = users.filter((user) => user.includes('STREAM.UPDATE'))
+    assert.equal(changing.length, 1)
+    assert.match(changing[0] ?? '', /^\{ nkey: \$BREAK_GLASS_AUDIT, allowed_connection_types: \$BREAK_GLASS_AUDIT_BY,/)
+    // Every key for emergencies has its switch.
+    for (const user of users.filter((each) => each.startsWith('{ nkey: $BREAK_GLASS_')))
+      assert.match(user, /^\{ nkey: (\$BREAK_GLASS_[A-Z]+), allowed_connection_types: \1_BY,/)
   })
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { pageOf } from '../../src/nats/admin-listing.ts'
+import { StoreUnavailable } from '../../src/core/ports.ts'
+import { pageOf, scanBucket } from '../../src/nats/admin-listing.ts'
 import { pageBytesMax } from '../../src/nats/admin-protocol.ts'
 
 const entriesOf = (keys: Iterable<string>): [string, string][] => [...keys].map((key) => [key, key])
@@ -57,5 +58,18 @@ describe('pages', () => {
   test('hold an item that is too large by itself: a list always gets on', () => {
     const page = pageOf(entriesOf(['a', 'b']), { cursor: null, limit: 5 }, (it) => it + 'x'.repeat(pageBytesMax))
     assert.deepEqual([page.items.length, page.cursor], [1, 'a'])
+  })
+})
+
+describe('a listing of a bucket', () => {
+  test('that cannot begin fails, and leaves no timer behind that would throw later', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const unavailable = () => {
+      throw new StoreUnavailable('subscribing')
+    }
+    const link = { isConnected: () => true, onChange: () => () => {}, inboxPrefix: '_INBOX_test', nats: { subscribe: unavailable } }
+    const before = timers()
+    await assert.rejects(scanBucket({ name: 'webauthn_tickets', link } as never), StoreUnavailable)
+    assert.equal(timers(), before)
   })
 })

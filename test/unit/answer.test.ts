@@ -3,13 +3,14 @@ import { describe, test } from 'node:test'
 import { type AuthorizationResponse, decode, type User } from '@nats-io/jwt'
 import { createAccount, createCurve, createUser, fromSeed } from 'nkeys.js'
 import type { AuthorizationRequest } from '../../src/core/authorization-request.ts'
+import { opensslEd25519 } from '../../src/core/ed25519.ts'
 import { userClaims } from '../../src/core/user-claims.ts'
 import { createAnswer, issuerFromSeed } from '../../src/nats/answer.ts'
-import { xkeyFromSeed } from '../../src/nats/xkey.ts'
+import { tweetnaclBox, xkeyFromSeed } from '../../src/nats/xkey.ts'
 
 const now = () => new Date('2026-01-05T12:00:00Z')
 const account = createAccount()
-const issuer = issuerFromSeed(seedOf(account))
+const issuer = issuerFromSeed(seedOf(account), opensslEd25519)
 const server = createCurve()
 const verifier = createCurve()
 
@@ -70,7 +71,7 @@ describe('answers', () => {
   })
 
   test('an answer to a sealed request is sealed for that server, as nkeys.js opens it', () => {
-    const xkey = xkeyFromSeed(seedOf(verifier))
+    const xkey = xkeyFromSeed(seedOf(verifier), tweetnaclBox)
     const reply = createAnswer({ issuer, xkey, now }).refuse(request(server.getPublicKey()), { outcome: 'denied', reason: 'sig_missing' })
     const opened = server.open(reply, verifier.getPublicKey())
     assert.ok(opened)
@@ -78,14 +79,14 @@ describe('answers', () => {
   })
 
   test('opens what nkeys.js sealed', () => {
-    const xkey = xkeyFromSeed(seedOf(verifier))
+    const xkey = xkeyFromSeed(seedOf(verifier), tweetnaclBox)
     assert.equal(xkey.publicKey, verifier.getPublicKey())
     const sealed = server.seal(new TextEncoder().encode('hello'), verifier.getPublicKey())
     assert.equal(new TextDecoder().decode(xkey.open(sealed, server.getPublicKey()) ?? undefined), 'hello')
   })
 
   test('does not open what was changed, cut short, for another, or from another', () => {
-    const xkey = xkeyFromSeed(seedOf(verifier))
+    const xkey = xkeyFromSeed(seedOf(verifier), tweetnaclBox)
     const sealed = server.seal(new TextEncoder().encode('hello'), verifier.getPublicKey())
     const changed = sealed.slice()
     changed[changed.length - 1] = (changed[changed.length - 1] ?? 0) ^ 1
@@ -94,12 +95,16 @@ describe('answers', () => {
     assert.equal(xkey.open(sealed.subarray(0, 30), server.getPublicKey()), null)
     assert.equal(xkey.open(sealed, createCurve().getPublicKey()), null)
     assert.equal(xkey.open(sealed, 'XNOTAKEY'), null)
-    assert.equal(xkeyFromSeed(seedOf(createCurve())).open(sealed, server.getPublicKey()), null)
+    assert.equal(xkeyFromSeed(seedOf(createCurve()), tweetnaclBox).open(sealed, server.getPublicKey()), null)
   })
 
   test('refuses seeds of another kind, without printing them', () => {
     const user = seedOf(createUser())
-    for (const make of [() => issuerFromSeed(user), () => xkeyFromSeed(user), () => issuerFromSeed('nonsense')]) {
+    for (const make of [
+      () => issuerFromSeed(user, opensslEd25519),
+      () => xkeyFromSeed(user, tweetnaclBox),
+      () => issuerFromSeed('nonsense', opensslEd25519),
+    ]) {
       assert.throws(make, (error: Error) => !error.message.includes(user))
     }
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { denied } from '../../src/core/checked.ts'
 import { DENIALS } from '../../src/core/denial.ts'
 import { parseCredentialId } from '../../src/core/identifiers.ts'
 import { judgeSignCount, verifyAssertion } from '../../src/core/webauthn/assertion.ts'
@@ -242,14 +243,38 @@ describe('the counter', () => {
   test('stored far in the future does not excuse a regression', () => assert.equal(judge(7, 7, 1_010_000), 'sign_count_regression'))
 })
 
+describe('whether a signature may be verified', () => {
+  const asked = (change: CaseChange) => {
+    const { response, credential, expected } = personCase(change)
+    const read = parseAssertionResponse(response)
+    assert.ok(read.ok)
+    let times = 0
+    const verdict = verifyAssertion(read.value, credential, expected, () => {
+      times++
+      return denied('source_limited')
+    })
+    return { times, verdict: verdict.ok ? 'accepted' : verdict.denial }
+  }
+
+  test('is asked before it is, and the answer holds', () => {
+    assert.deepEqual(asked({}), { times: 1, verdict: 'source_limited' })
+    assert.deepEqual(asked({ input: { key: testKey() } }), { times: 1, verdict: 'source_limited' })
+  })
+
+  test('is not asked about an assertion that is refused without', () => {
+    assert.deepEqual(asked({ input: { challenge: new Uint8Array(32) } }), { times: 0, verdict: 'challenge_mismatch' })
+    assert.deepEqual(asked({ input: { flags: UP | BE } }), { times: 0, verdict: 'user_not_verified' })
+  })
+})
+
 test('every denial of this stage that an assertion can meet is tested here', () => {
   const tested = new Set([...person, ...machine].map(([reason]) => reason).concat('sign_count_race'))
   const ofStage = Object.entries(DENIALS)
     .filter(([, row]) => row.stage === 'verify')
     .map(([reason]) => reason)
-  // The session key's signature is not an assertion's.
+  // Neither the limits of signatures nor the session key's signature are an assertion's.
   assert.deepEqual(
     ofStage.filter((reason) => !tested.has(reason)),
-    ['session_signature_invalid'],
+    ['source_limited', 'credential_limited', 'session_signature_invalid'],
   )
 })

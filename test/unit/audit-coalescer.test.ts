@@ -5,7 +5,7 @@ import { createCoalescer } from '../../src/audit/coalescer.ts'
 import type { VerdictEvent } from '../../src/core/audit-event.ts'
 import { unverifiedDenial } from '../support/audit-events.ts'
 
-const limits = { perSecond: 20, waitingMax: 100, sourcesMax: 10 }
+const limits = { perSecond: 20, totalPerSecond: 1_000, waitingMax: 100, sourcesMax: 10 }
 
 function takeAll(coalescer: ReturnType<typeof createCoalescer>): VerdictEvent[] {
   const events: VerdictEvent[] = []
@@ -72,6 +72,27 @@ describe('coalescing', () => {
     assert(events.length <= 12)
     const [sourceless] = events.filter(({ connection }) => connection === null).sort((a, b) => b.count - a.count)
     assert.equal(sourceless?.count, 989)
+  })
+
+  test('a flood from many sources gets so many records a second in all, and then one a second for each', () => {
+    const coalescer = createCoalescer({ ...limits, totalPerSecond: 30 })
+    for (let i = 0; i < 500; i++) coalescer.add(unverifiedDenial(`192.0.2.${i % 5}`), i)
+    assert.deepEqual(
+      takeAll(coalescer).map(({ count }) => count),
+      Array(30).fill(1),
+    )
+    coalescer.settle(1_500, { force: false })
+    const merged = takeAll(coalescer)
+    assert.deepEqual([merged.length, countOf(merged)], [5, 470])
+  })
+
+  test('one refusal amid a flood of others keeps a record of its own, and all it says', () => {
+    const coalescer = createCoalescer({ ...limits, totalPerSecond: 10 })
+    for (let i = 0; i < 100; i++) coalescer.add(unverifiedDenial('192.0.2.66'), 0)
+    coalescer.add(unverifiedDenial('192.0.2.7', { id: 'the one' }), 1)
+    coalescer.settle(1_001, { force: false })
+    const one = takeAll(coalescer).find(({ id }) => id === 'the one')
+    assert.deepEqual([one?.count, one?.connection?.clientHost], [1, '192.0.2.7'])
   })
 
   test('while nothing is taken, memory is bounded and the merged records go on counting', () => {

@@ -7,7 +7,7 @@ import { identityUid } from '../../src/audit/ocsf-common.ts'
 import { recordBytesMax, STREAM_AREAS } from '../../src/audit/stream.ts'
 import type { IdentityFacts, VerdictEvent } from '../../src/core/audit-event.ts'
 import { DENIALS } from '../../src/core/denial.ts'
-import type { CredentialId, RoleName } from '../../src/core/identifiers.ts'
+import { type CredentialId, legacyName, type RoleName } from '../../src/core/identifiers.ts'
 import { ALL_LIFECYCLE_CODES, ALL_VERDICTS, lifecycleEvent, unverifiedDenial, verdictEvent } from '../support/audit-events.ts'
 import { Authentication, EntityManagement, LoginAuthentication } from '../support/ocsf-schema.ts'
 
@@ -22,15 +22,16 @@ const identityOf = (changes: Partial<IdentityFacts>) => {
 describe('records of verdicts', () => {
   for (const verdict of ALL_VERDICTS) {
     test(`${verdict.outcome} ${verdict.reason} is an OCSF Authentication event with its reason as code`, () => {
+      const admitted = verdict.outcome === 'granted' || verdict.outcome === 'reported'
       for (const verified of verdict.outcome === 'granted' ? [true] : [true, false]) {
         const event = verdictEvent(verdict, { verified })
         const message = verdictMessage(event, origin)
-        const area = verified ? 'connection' : 'request'
+        const area = verified || admitted ? 'connection' : 'request'
         assert.equal(message.subject, `audit.webauthn.${area}.${verdict.outcome}.${verdict.reason}`)
         assert((STREAM_AREAS[message.stream] as readonly string[]).includes(area))
         const body = bodyOf(event)
         assert.equal(body.status_code, verdict.reason)
-        assert.equal(body.status_id, verdict.outcome === 'granted' ? 1 : 2)
+        assert.equal(body.status_id, admitted ? 1 : 2)
         assert.equal(body.metadata.log_name, message.subject)
         assert.equal(body.metadata.uid, message.id)
       }
@@ -43,6 +44,21 @@ describe('records of verdicts', () => {
       const want = verdict.outcome === 'granted' ? 1 : verdict.outcome === 'error' ? 5 : expected[DENIALS[verdict.reason].severity]
       assert.equal(bodyOf(verdictEvent(verdict)).severity_id, want)
     }
+  })
+
+  test('what report-only mode let pass names the legacy user, how it signed in, and what would have been refused', () => {
+    const legacy = { name: legacyName('billing'), kind: 'password' as const }
+    const event = verdictEvent({ outcome: 'reported', reason: 'credential_revoked', legacy }, { verified: false, stage: 'record' })
+    const message = verdictMessage(event, origin)
+    const body = bodyOf(event)
+    assert.equal(message.stream, 'WEBAUTHN_AUDIT')
+    assert.deepEqual(body.user, { name: 'legacy:billing', uid: 'legacy|legacy:billing', type_id: 99, type: 'Legacy user' })
+    assert.equal(body.auth_protocol, 'NATS password')
+    // The device that was refused is no factor of this login, but it is told.
+    assert.deepEqual([body.auth_factors, body.is_mfa, body.session], [undefined, undefined, undefined])
+    assert.deepEqual(body.unmapped['legacy'], { user: 'legacy:billing', kind: 'password' })
+    assert.equal((body.unmapped['webauthn'] as { credential_id: string }).credential_id, 'dGhlIGNyZWRlbnRpYWw')
+    assert.equal(Object.fromEntries(message.headers)['ce-subject'], 'legacy:billing')
   })
 
   test('a grant tells who, with which device, on which connection, and what was granted', () => {

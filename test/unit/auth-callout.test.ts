@@ -4,8 +4,9 @@ import type { VerdictEvent } from '../../src/core/audit-event.ts'
 import type { Journey } from '../../src/core/decide.ts'
 import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy/policy.ts'
 import { createAuthCallout } from '../../src/nats/auth-callout.ts'
+import { worldOf } from '../support/decision.ts'
 import { memoryWorld } from '../support/memory-world.ts'
-import { rules } from '../support/scenario.ts'
+import { proofSig, requestOf, rules, type Scenario, scenario } from '../support/scenario.ts'
 
 type Handler = (error: Error | null, message: unknown) => void
 
@@ -31,7 +32,7 @@ async function callout(limits: { inFlightMax: number; queueMax: number }, journe
     failed: (cause: unknown) => void seen.failures.push(cause),
   }
   const connection = { services, flush: () => Promise.resolve() }
-  const made = createAuthCallout({ connection: connection as never, journey, observer, ...limits, version: '0.0.0' })
+  const made = createAuthCallout({ connection: connection as never, journey, next: null, observer, ...limits, version: '0.0.0' })
   await made.join()
   const send = (data = new Uint8Array()): Promise<Uint8Array> => new Promise((resolve) => handler(null, { data, respond: resolve }))
   return {
@@ -109,5 +110,89 @@ describe('auth callout', () => {
     })
     assert.equal((await send()).length, 0)
     assert.equal(seen.failures.length, 1)
+  })
+})
+
+/** A request about a connection from `host`, asked for just now. */
+function requestFrom(
+  host: string,
+  { s = scenario(), sig = () => '', claims = {} }: { s?: Scenario; sig?: (s: Scenario) => string; claims?: Record<string, unknown> } = {},
+): Buffer<ArrayBuffer> {
+  s.request = { client: { host }, now: Math.floor(Date.now() / 1000), claims }
+  return Buffer.from(requestOf(s, sig(s)))
+}
+
+describe('auth callout, with more requests than it can answer at once', () => {
+  const limits = { inFlightMax: 1, queueMax: 99 }
+  const hosts = (events: VerdictEvent[]) => events.map(({ connection }) => connection?.clientHost)
+
+  test('gives each source its turn: one behind a thousand others of a flood is second', async () => {
+    const { send, seen } = await callout(limits, journeyWith())
+    const bad = requestFrom('192.0.2.66')
+    const flood = Array.from({ length: 1_000 }, () => send(bad))
+    await send(requestFrom('192.0.2.7'))
+    assert.equal(hosts(seen.verdicts.filter(({ verdict }) => verdict.reason === 'sig_missing')).indexOf('192.0.2.7'), 1)
+    await Promise.all(flood)
+    // Of a hundred places the flood had all, until somebody else came.
+    assert.equal(seen.verdicts.filter(({ verdict }) => verdict.reason === 'overloaded').length, 901)
+    assert.equal(seen.shed.length, 901)
+  })
+
+  test('counts the addresses of one IPv6 network as one source', async () => {
+    const s = scenario()
+    const { send, seen } = await callout(limits, journeyWith())
+    const flood = Array.from({ length: 50 }, (_, i) => send(requestFrom(`2001:db8::${i.toString(16)}`, { s })))
+    await send(requestFrom('2001:db8:0:1::1'))
+    assert.equal(hosts(seen.verdicts).indexOf('2001:db8:0:1::1'), 1)
+    await Promise.all(flood)
+  })
+
+  test('behind a proxy has one line, because everybody has its address', async () => {
+    const { send, seen } = await callout(limits, { ...journeyWith(), rules: rules({ behindProxy: true }) })
+    const flood = Array.from({ length: 10 }, () => send(requestFrom('192.0.2.66')))
+    await send(requestFrom('192.0.2.7'))
+    assert.equal(hosts(seen.verdicts).indexOf('192.0.2.7'), 10)
+    await Promise.all(flood)
+  })
+
+  test('keeps most places for sources that were granted a connection, when a flood comes from everywhere', async () => {
+    const s = scenario()
+    const { send, seen, made } = await callout(limits, { rules: s.rules, xkey: null, world: worldOf(s) })
+    const good = (nonce: string) => {
+      s.nonce = nonce
+      return send(requestFrom('192.0.2.7', { s, sig: proofSig }))
+    }
+    await good('first')
+    await made.idle()
+    assert.equal(seen.verdicts[0]?.verdict.outcome, 'granted', JSON.stringify(seen.verdicts[0]))
+    const flood = Array.from({ length: 300 }, (_, i) => send(requestFrom(`198.51.100.${i % 250}`, { s })))
+    await Promise.all(Array.from({ length: 75 }, (_, i) => good(`nonce${i}`)))
+    await Promise.all(flood)
+    const reasons = seen.verdicts.filter(({ connection }) => connection?.clientHost === '192.0.2.7').map(({ verdict }) => verdict.outcome)
+    assert.deepEqual(new Set(reasons), new Set(['granted']))
+    assert.equal(reasons.length, 76)
+  })
+
+  test('drops unread what its server has given up on, unanswered and counted', async () => {
+    const { raw, send, seen } = await callout(limits, journeyWith())
+    // One that gives no time is late when it arrives.
+    const late = requestFrom('192.0.2.7', { claims: { exp: Math.floor(Date.now() / 1000) } })
+    raw({ data: late, respond: () => assert.fail('answered') })
+    await send(requestFrom('192.0.2.7'))
+    assert.deepEqual([seen.shed, seen.verdicts.length], [['deadline'], 1])
+  })
+
+  test('waits for what has arrived meanwhile before it begins the next ones', async () => {
+    const { send, seen, made } = await callout({ inFlightMax: 100, queueMax: 1_000 }, journeyWith())
+    const bad = requestFrom('192.0.2.66')
+    const flood = Array.from({ length: 200 }, () => send(bad))
+    assert.deepEqual(made.waiting(), { known: 0, unknown: 200 })
+    // After some of them were answered, as soon as the loop comes round.
+    await Promise.race(flood)
+    await send(requestFrom('192.0.2.7'))
+    assert.ok(hosts(seen.verdicts).indexOf('192.0.2.7') < 100)
+    await Promise.all(flood)
+    await made.idle()
+    assert.deepEqual(made.waiting(), { known: 0, unknown: 0 })
   })
 })

@@ -17,6 +17,7 @@ import { sha256 } from '../../src/core/sha256.ts'
 import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
 import { fakeConnection } from '../support/fake-connection.ts'
 import { testMachine } from '../support/machine.ts'
+import { signatures } from '../support/signatures.ts'
 
 const url = 'tls://nats.example:4222'
 const NONCE = parseNonce('PXoWU7zWAMt75FY') as Nonce
@@ -67,7 +68,7 @@ describe('the authenticator', () => {
     assert.ok(read.form === 'endorsing')
     assert.equal(read.url, url)
     assert.equal(read.plain, false)
-    assert.ok(verifyBoundResume({ nkey: read.nkey, nonce: NONCE, url: read.url, signature: read.resume }))
+    assert.ok(verifyBoundResume({ nkey: read.nkey, nonce: NONCE, url: read.url, signature: read.resume }, signatures))
     const binding = { nonce: NONCE, url, nkey: read.nkey, plain: false }
     assert.equal(assertionVerdict(machine, read, binding), 'accepted')
     for (const other of [{ nonce: OTHER_NONCE }, { url: 'tls://evil.example:4222' }, { nkey: '' }, { plain: true }]) {
@@ -84,8 +85,8 @@ describe('the authenticator', () => {
     const read = offer(second)
     assert.ok(read.form === 'bound')
     assert.equal(second.nkey, first.nkey)
-    assert.ok(verifyBoundResume({ nkey: read.nkey, nonce: OTHER_NONCE, url: read.url, signature: read.resume }))
-    assert.equal(verifyBoundResume({ nkey: read.nkey, nonce: NONCE, url: read.url, signature: read.resume }), false)
+    assert.ok(verifyBoundResume({ nkey: read.nkey, nonce: OTHER_NONCE, url: read.url, signature: read.resume }, signatures))
+    assert.equal(verifyBoundResume({ nkey: read.nkey, nonce: NONCE, url: read.url, signature: read.resume }, signatures), false)
     assert.equal(machine.signed(), 1)
   })
 

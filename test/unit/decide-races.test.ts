@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { credentialKey } from '../../src/core/identifiers.ts'
 import { policyOf, run, userJwt, worldOf } from '../support/decision.ts'
-import { endorsedSession, endorsingSig, NOW, POLICY, proofSig, scenario } from '../support/scenario.ts'
+import { endorsedSession, endorsingSig, NOW, POLICY, proofSig, type Scenario, scenario } from '../support/scenario.ts'
+
+/** The same scenario on another connection of the client's. */
+const onConnection = (s: Scenario, n: number): Scenario => ({ ...s, request: { client: { id: 100 + n } } })
 
 describe('while a request is being decided', () => {
   test('another policy comes into force: the record names the one that the grant came from', async () => {
@@ -29,7 +32,7 @@ describe('while a request is being decided', () => {
     s.identity.roles = [{ name: 'one-connection' as never, source: 'assigned', asOf: NOW }]
     const world = worldOf(s)
     const sig = proofSig(s)
-    const decisions = await Promise.all(['a', 'b', 'c'].map((id) => run(s, world, { sig, id })))
+    const decisions = await Promise.all(['a', 'b', 'c'].map((id, n) => run(onConnection(s, n), world, { sig, id })))
     const verdicts = decisions.map(({ event }) => event?.verdict.reason).sort()
     assert.deepEqual(verdicts, ['connection_limit', 'connection_limit', 'proof'])
     assert.equal(world.connections, 0)
@@ -68,7 +71,7 @@ describe('while a request is being decided', () => {
     const s = scenario()
     const world = worldOf(s)
     const sig = endorsingSig(s)
-    const decisions = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((id) => run(s, world, { sig, id })))
+    const decisions = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((id, n) => run(onConnection(s, n), world, { sig, id })))
     assert.deepEqual(
       decisions.map(({ event }) => event?.verdict.reason),
       Array(5).fill('proof_endorsing'),

@@ -53,9 +53,18 @@ describe('the registry of denials', () => {
   })
 
   test('is, with its outcomes, the list of all verdicts', () => {
-    assert.deepEqual(VERDICTS.map(({ reason }) => reason).sort(), [...reasons].sort())
+    const ownVerdicts = VERDICTS.filter(({ outcome }) => outcome !== 'reported')
+    assert.deepEqual(ownVerdicts.map(({ reason }) => reason).sort(), [...reasons].sort())
     for (const { outcome, reason } of VERDICTS) {
-      assert.equal(reason in { granted: GRANTS, denied: DENIALS, error: ERRORS }[outcome], true)
+      assert.equal(reason in { granted: GRANTS, denied: DENIALS, error: ERRORS, reported: DENIALS }[outcome], true)
+    }
+  })
+
+  test('reports only refusals of genuine requests about one identity: none of stage open, none of legacy users themselves', () => {
+    const isReported = (reason: string) => VERDICTS.some((verdict) => verdict.outcome === 'reported' && verdict.reason === reason)
+    for (const [reason, { stage }] of rows) {
+      const mayBe = !['open', 'legacy'].includes(stage) && reason !== 'connection_already_proven'
+      assert.equal(isReported(reason), mayBe, reason)
     }
   })
 })

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import bcrypt from 'bcryptjs'
 import { parse } from 'yaml'
 import { findNatsServer } from '../../scripts/nats-server.ts'
-import { COPIED_FILES, KEY_FILES } from '../../src/cli/deployment-files.ts'
+import { BREAK_GLASS_FILE, BREAK_GLASS_NEEDS, switchedOn } from '../../src/cli/break-glass-files.ts'
+import { COPIED_FILES, KEY_FILES, publicKeyOf } from '../../src/cli/deployment-files.ts'
 import { EXIT } from '../../src/cli/exit-codes.ts'
 import { init } from '../../src/cli/init.ts'
 import { run } from '../../src/cli/run.ts'
@@ -15,6 +16,7 @@ import { readConfig, secretProblems } from '../../src/config.ts'
 import { parsePolicy } from '../../src/core/policy/policy-document.ts'
 import { lintPolicy } from '../../src/core/policy/policy-lint.ts'
 import { parseUsers } from '../../src/observability/basic-verifier.ts'
+import { staticUserRules } from '../../src/verifier-break-glass.ts'
 import { memoryIo } from '../support/memory-io.ts'
 
 const at = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -114,6 +116,39 @@ describe('init', () => {
     const { out, err } = await runInit(dir, '--json')
     for (const { file } of KEY_FILES) assert.equal((out.join() + err).includes(readFileSync(join(dir, 'keys', file), 'utf8').trim()), false)
     assert.equal((out.join() + err).includes(readFileSync(join(dir, 'keys/metrics.password'), 'utf8')), false)
+  })
+
+  test('makes the keys for emergencies, switched off, each with a seed of its own', async () => {
+    await runInit(dir)
+    const text = readFileSync(join(dir, BREAK_GLASS_FILE), 'utf8')
+    assert.deepEqual(switchedOn(text), [])
+    assert.equal(new Set(text.match(/U[A-Z2-7]{55}/g)).size, Object.keys(BREAK_GLASS_NEEDS).length)
+    assert.doesNotMatch(text, /\bS[AUX][A-Z2-7]{40}/)
+    for (const need of Object.keys(BREAK_GLASS_NEEDS)) {
+      const file = join(dir, `keys/break-glass/${need}.seed`)
+      assert.equal(statSync(file).mode & 0o777, 0o600, need)
+      assert.ok(text.includes(`BREAK_GLASS_${need.toUpperCase()}: "${publicKeyOf(file)}"`), need)
+    }
+  })
+
+  test('makes no new seeds where those for emergencies were taken away', async () => {
+    await runInit(dir)
+    rmSync(join(dir, 'keys/break-glass'), { recursive: true })
+    const { code, out } = await runInit(dir, '--json')
+    assert.equal(code, EXIT.ok)
+    assert.equal(existsSync(join(dir, 'keys/break-glass')), false)
+    const { files } = JSON.parse(out[0] ?? '') as { files: { action: string }[] }
+    assert.deepEqual(new Set(files.map(({ action }) => action)), new Set(['kept']))
+  })
+
+  test('expects the users that it wrote, and the keys for emergencies never', async () => {
+    await runInit(dir)
+    const config = readConfig(join(dir, 'nats-webauthn.yaml'))
+    const rules = staticUserRules(config)
+    for (const name of ['admin', 'auditor', 'verifier/auth', 'verifier/audit', 'verifier/system'])
+      assert.ok(rules?.expected.has(publicKeyOf(join(dir, `keys/${name}.seed`))), name)
+    for (const need of Object.keys(BREAK_GLASS_NEEDS))
+      assert.equal(rules?.expected.has(publicKeyOf(join(dir, `keys/break-glass/${need}.seed`))), false, need)
   })
 
   test('touches nothing that exists, and says so', async () => {

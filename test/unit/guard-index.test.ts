@@ -36,6 +36,21 @@ describe('guard index', () => {
     assert.equal(index.countOf(handle, nowMs + 2_000), 0)
   })
 
+  test('counts no connection of a server that is not there any more, and finds it all the same', () => {
+    const index = new GuardIndex(10)
+    const handle = handleOf('orders')
+    const [here, gone, come] = ['NHERE', 'NGONE', 'NCOME']
+    index.put('a', guardEntry({ handle, serverId: here, iat: now - 100, exp: now + 9 }), nowMs)
+    index.put('b', guardEntry({ handle, serverId: gone, iat: now - 100, exp: now + 9 }), nowMs)
+    assert.equal(index.countOf(handle, nowMs), 2)
+    index.serversSeen(new Set([here]), nowMs)
+    assert.equal(index.countOf(handle, nowMs), 1)
+    assert.equal(index.ownedBy({ handle }, nowMs).length, 2)
+    // A server that came since it was asked.
+    index.put('c', guardEntry({ handle, serverId: come, iat: now + 1, exp: now + 9 }), nowMs)
+    assert.equal(index.countOf(handle, nowMs), 2)
+  })
+
   test('forgets what is over at a sweep, and only that', () => {
     const index = new GuardIndex(10)
     index.put('a', guardEntry({ exp: now + 1 }), nowMs)

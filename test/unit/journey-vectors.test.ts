@@ -5,12 +5,16 @@ import { z } from 'zod'
 import type { VerdictEvent } from '../../src/core/audit-event.ts'
 import { type Arrival, decide, type Journey } from '../../src/core/decide.ts'
 import { DENIALS, ERRORS, GRANTS } from '../../src/core/denial.ts'
-import type { AccountName } from '../../src/core/identifiers.ts'
+import { opensslEd25519 } from '../../src/core/ed25519.ts'
+import { createSignatureLimits, DEFAULT_SIGNATURE_LIMITS } from '../../src/core/failed-signatures.ts'
+import type { AccountName, CredentialKey } from '../../src/core/identifiers.ts'
+import { parseLegacyUsers } from '../../src/core/legacy/legacy-document.ts'
 import { encodeSeed } from '../../src/core/nkey.ts'
 import { parsePolicy } from '../../src/core/policy/policy-document.ts'
+import type { LegacyPort } from '../../src/core/ports.ts'
 import { createAnswer, issuerFromSeed } from '../../src/nats/answer.ts'
 import { createAuthCallout } from '../../src/nats/auth-callout.ts'
-import { xkeyFromSeed } from '../../src/nats/xkey.ts'
+import { tweetnaclBox, xkeyFromSeed } from '../../src/nats/xkey.ts'
 import { type MemoryWorld, memoryWorld } from '../support/memory-world.ts'
 import { fixed } from '../support/scenario.ts'
 
@@ -29,8 +33,10 @@ const Case = z.strictObject({
   auditTakesMs: z.number(),
   unavailable: z.array(z.enum(['audit', 'stores', 'identities'])),
   room: z.boolean(),
+  failed: z.array(z.strictObject({ source: z.string(), credential: z.string(), times: z.number() })).default([]),
   request: z.strictObject({ payload: z.string(), serverXkey: z.string() }),
-  expect: z.strictObject({ outcome: z.enum(['granted', 'denied', 'error', 'dropped']), reason: z.string().nullable() }),
+  legacy: z.strictObject({ file: z.string(), until: z.string(), secrets: z.record(z.string(), z.string()), busy: z.boolean() }).optional(),
+  expect: z.strictObject({ outcome: z.enum(['granted', 'denied', 'error', 'reported', 'dropped']), reason: z.string().nullable() }),
 })
 const Vectors = z.strictObject({
   description: z.string(),
@@ -49,8 +55,8 @@ const parsed = parsePolicy(vectors.policy, {
 })
 assert.ok(parsed.ok, JSON.stringify(parsed))
 const { policy } = parsed
-const verifierXkey = xkeyFromSeed(vectors.xkeySeed)
-const issuer = issuerFromSeed(encodeSeed('A', fixed('issuer')))
+const verifierXkey = xkeyFromSeed(vectors.xkeySeed, tweetnaclBox)
+const issuer = issuerFromSeed(encodeSeed('A', fixed('issuer')), opensslEd25519)
 
 function worldOf(one: Case): { journey: Journey; world: MemoryWorld; elapsed: () => number } {
   let extraMs = 0
@@ -66,15 +72,30 @@ function worldOf(one: Case): { journey: Journey; world: MemoryWorld; elapsed: ()
     createAnswer({ issuer, xkey, now: () => new Date(vectors.now) }),
   )
   world.connections = one.connections
+  world.limits = createSignatureLimits(DEFAULT_SIGNATURE_LIMITS)
+  for (const { times, source, credential } of one.failed) {
+    for (let i = 0; i < times; i++) world.limits.failed({ source, credential: credential as CredentialKey }, new Date(vectors.now))
+  }
   world.broken.audit = one.unavailable.includes('audit')
   world.broken.stores = one.unavailable.includes('stores')
   if (one.unavailable.includes('identities')) world.identities.find = () => Promise.reject(new Error('breaking on purpose'))
+  world.legacy = one.legacy === undefined ? null : legacyPort(one.legacy)
   const record = world.audit.record
   world.audit.record = async (event) => {
     await record(event)
     extraMs = one.auditTakesMs
   }
   return { world, journey: { rules: one.rules as never, xkey, world }, elapsed: () => one.elapsedMs + extraMs }
+}
+
+function legacyPort({ file, until, secrets, busy }: NonNullable<Case['legacy']>): LegacyPort {
+  const parsed = parseLegacyUsers(file, { targetAccounts: vectors.targetAccounts as AccountName[] })
+  assert.ok(parsed.ok, JSON.stringify(parsed))
+  return {
+    users: () => parsed.users,
+    terms: { untilMs: Date.parse(until), ttlSeconds: 3600 },
+    compare: async ({ secret, hash }) => (busy ? 'busy' : hash !== null && secrets[hash] === secret ? 'right' : 'wrong'),
+  }
 }
 
 function arrivalOf(one: Case, elapsedMs: () => number): Arrival {
@@ -101,7 +122,15 @@ async function turnedAway(one: Case): Promise<VerdictEvent | undefined> {
   }
   const connection = { services: { add: () => Promise.resolve(service) }, flush: () => Promise.resolve() }
   const observer = { verdict: () => {}, stage: () => {}, shed: () => {}, failed: () => {} }
-  const callout = createAuthCallout({ connection: connection as never, journey, observer, inFlightMax: 0, queueMax: 0, version: '0.0.0' })
+  const callout = createAuthCallout({
+    connection: connection as never,
+    journey,
+    next: null,
+    observer,
+    inFlightMax: 0,
+    queueMax: 0,
+    version: '0.0.0',
+  })
   await callout.join()
   let answered: Uint8Array | undefined
   handler?.(null, {
@@ -129,9 +158,10 @@ describe('journey vectors', () => {
         assert.deepEqual([world.recorded, world.noted], [[], []])
         return
       }
-      assert.deepEqual(event.verdict, one.expect)
+      const { outcome, reason } = event.verdict
+      assert.deepEqual({ outcome, reason }, one.expect)
       // What is answered agrees with what is recorded, and only grants are granted.
-      const granted = one.expect.outcome === 'granted'
+      const granted = one.expect.outcome === 'granted' || one.expect.outcome === 'reported'
       assert.deepEqual(
         world.recorded.map((entry) => entry.id),
         granted || one.auditTakesMs > 0 ? [event.id] : [],
@@ -160,7 +190,7 @@ describe('journey vectors', () => {
 
 function answerClaims(reply: Uint8Array, one: Case): { jwt?: string; error?: string } | null {
   if (reply.length === 0) return null
-  const server = xkeyFromSeed(encodeSeed('X', fixed('server xkey')))
+  const server = xkeyFromSeed(encodeSeed('X', fixed('server xkey')), tweetnaclBox)
   const token = Buffer.from(one.sealed ? (server.open(reply, verifierXkey.publicKey) as Uint8Array) : reply).toString()
   return (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { nats: { jwt?: string; error?: string } }).nats
 }

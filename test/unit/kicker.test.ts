@@ -27,7 +27,7 @@ function world(
     },
     onDisconnect: () => () => {},
   }
-  const kicker = createKicker({ guard, system, againAfterMs: 60_000, onFailure: (cause) => failures.push(cause) })
+  const kicker = createKicker({ guard, system, againAfterMs: () => 60_000, onFailure: (cause) => failures.push(cause) })
   return { kicker, kicked, failures }
 }
 

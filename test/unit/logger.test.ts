@@ -82,6 +82,7 @@ describe('the line of a verdict', () => {
       const level = {
         granted: 'info',
         denied: { notice: 'info', warning: 'warn', alert: 'warn' }[last().severity as 'notice'],
+        reported: { notice: 'info', warning: 'warn', alert: 'warn' }[last().severity as 'notice'],
         error: 'error',
       }[verdict.outcome]
       assert.equal(last().level, level)

@@ -8,6 +8,7 @@ import { verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
 import { sha256 } from '../../src/core/sha256.ts'
 import { machineCase, verdictOf } from '../support/assertion-case.ts'
 import { testNkey } from '../support/authorization-request.ts'
+import { signatures } from '../support/signatures.ts'
 
 const own = parseNonce('O2VRyWtLHNKhBnU')
 const url = parseServerUrl('nats://localhost:4222')
@@ -40,13 +41,13 @@ describe('bound to the nonce', () => {
 
   test('is a bound resume', () => {
     const signature = session.sign(resumeMessage(sha256, { nonce: own, url, nkey }))
-    assert.equal(verifyBoundResume({ nkey, nonce: own, url, signature }), true)
-    forOthers((nonce) => !verifyBoundResume({ nkey, nonce, url, signature }))
+    assert.equal(verifyBoundResume({ nkey, nonce: own, url, signature }, signatures), true)
+    forOthers((nonce) => !verifyBoundResume({ nkey, nonce, url, signature }, signatures))
   })
 
   test('is a plain resume', () => {
     const signature = session.sign(Buffer.from(own))
-    assert.equal(verifyPlainResume({ nkey, nonce: own, signature }), true)
-    forOthers((nonce) => !verifyPlainResume({ nkey, nonce, signature }))
+    assert.equal(verifyPlainResume({ nkey, nonce: own, signature }, signatures), true)
+    forOthers((nonce) => !verifyPlainResume({ nkey, nonce, signature }, signatures))
   })
 })

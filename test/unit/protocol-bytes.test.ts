@@ -8,6 +8,7 @@ import type { CredentialRecord } from '../../src/core/records.ts'
 import { verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
 import { sha256 } from '../../src/core/sha256.ts'
 import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
+import { signatures } from '../support/signatures.ts'
 
 const examples = protocolExamples()
 const value = (name: string): string => {
@@ -82,14 +83,14 @@ describe('the verifier accepts the documented bytes', () => {
   test('as resumes', () => {
     const bound = readOffer({ sig: value('sig.bound'), nkey })
     assert.ok(bound.ok && bound.value.form === 'bound')
-    assert.equal(verifyBoundResume({ nkey, nonce, url: bound.value.url, signature: bound.value.resume }), true)
+    assert.equal(verifyBoundResume({ nkey, nonce, url: bound.value.url, signature: bound.value.resume }, signatures), true)
     const endorsing = readOffer({ sig: value('sig.endorsing.plain'), nkey })
     assert.ok(endorsing.ok && endorsing.value.form === 'endorsing' && endorsing.value.plain)
-    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: endorsing.value.resume }), true)
+    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: endorsing.value.resume }, signatures), true)
     for (const name of ['sig.plain', 'sig.plain.base64']) {
       const plain = readOffer({ sig: value(name), nkey })
       assert.ok(plain.ok && plain.value.form === 'plain')
-      assert.equal(verifyPlainResume({ nkey, nonce, signature: plain.value.signature }), true)
+      assert.equal(verifyPlainResume({ nkey, nonce, signature: plain.value.signature }, signatures), true)
     }
   })
 })

@@ -10,6 +10,7 @@ import { resumeMessage } from '../../src/core/protocol.ts'
 import type { SessionRecord } from '../../src/core/records.ts'
 import { checkSessionState, mayEndorse, verifyBoundResume, verifyPlainResume } from '../../src/core/session.ts'
 import { sha256 } from '../../src/core/sha256.ts'
+import { signatures } from '../support/signatures.ts'
 
 function userKey(): { nkey: UserNkey; sign: (message: Uint8Array) => Uint8Array } {
   const { privateKey } = generateKeyPairSync('ed25519')
@@ -28,36 +29,39 @@ const plain = key.sign(utf8(nonce))
 
 describe('a bound resume', () => {
   test("is the nkey's signature over nonce, URL and nkey", () => {
-    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: bound }), true)
+    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: bound }, signatures), true)
   })
 
   test('holds for no other nonce, URL or nkey', () => {
-    assert.equal(verifyBoundResume({ nkey, nonce: 'O2VRyWtLHNKhBnV' as Nonce, url, signature: bound }), false)
-    assert.equal(verifyBoundResume({ nkey, nonce, url: 'tls://nats.example.com:4223' as ServerUrl, signature: bound }), false)
-    assert.equal(verifyBoundResume({ nkey: other.nkey, nonce, url, signature: bound }), false)
+    assert.equal(verifyBoundResume({ nkey, nonce: 'O2VRyWtLHNKhBnV' as Nonce, url, signature: bound }, signatures), false)
+    assert.equal(verifyBoundResume({ nkey, nonce, url: 'tls://nats.example.com:4223' as ServerUrl, signature: bound }, signatures), false)
+    assert.equal(verifyBoundResume({ nkey: other.nkey, nonce, url, signature: bound }, signatures), false)
     const namesOther = key.sign(resumeMessage(sha256, { nonce, url, nkey: other.nkey }))
-    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: namesOther }), false)
+    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: namesOther }, signatures), false)
   })
 
   test('is not the signature of another statement by the same key', () => {
     const parts = lengthPrefixed('nats-webauthn/resume/v1', nonce, url, nkey)
     const others = [plain, key.sign(parts), key.sign(sha256(parts)), key.sign(concat(new Uint8Array([0xfe]), sha256(parts)))]
-    for (const signature of others) assert.equal(verifyBoundResume({ nkey, nonce, url, signature }), false)
+    for (const signature of others) assert.equal(verifyBoundResume({ nkey, nonce, url, signature }, signatures), false)
     const connect = lengthPrefixed('nats-webauthn/connect/v1', nonce, url, nkey)
-    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: key.sign(concat(new Uint8Array([0xff]), sha256(connect))) }), false)
+    assert.equal(
+      verifyBoundResume({ nkey, nonce, url, signature: key.sign(concat(new Uint8Array([0xff]), sha256(connect))) }, signatures),
+      false,
+    )
   })
 
   test('with any bit turned over is none', () => {
     for (let bit = 0; bit < 512; bit++) {
       const signature = new Uint8Array(bound)
       signature[bit >> 3] = (signature[bit >> 3] as number) ^ (1 << (bit & 7))
-      assert.equal(verifyBoundResume({ nkey, nonce, url, signature }), false)
+      assert.equal(verifyBoundResume({ nkey, nonce, url, signature }, signatures), false)
     }
   })
 
   test('of another length is none', () => {
     for (const length of [0, 1, 63, 65, 128])
-      assert.equal(verifyBoundResume({ nkey, nonce, url, signature: new Uint8Array(length) }), false)
+      assert.equal(verifyBoundResume({ nkey, nonce, url, signature: new Uint8Array(length) }, signatures), false)
   })
 
   test('can never be obtained as the signature of a nonce: no text begins with 0xFF', () => {
@@ -71,24 +75,24 @@ describe('a plain resume', () => {
     const user = createUser()
     const theirs = parseUserNkey(user.getPublicKey())
     assert.ok(theirs)
-    assert.equal(verifyPlainResume({ nkey: theirs, nonce, signature: user.sign(utf8(nonce)) }), true)
+    assert.equal(verifyPlainResume({ nkey: theirs, nonce, signature: user.sign(utf8(nonce)) }, signatures), true)
   })
 
   test('holds for no other nonce or nkey, and is no bound resume', () => {
-    assert.equal(verifyPlainResume({ nkey, nonce, signature: plain }), true)
-    assert.equal(verifyPlainResume({ nkey, nonce: 'another' as Nonce, signature: plain }), false)
-    assert.equal(verifyPlainResume({ nkey: other.nkey, nonce, signature: plain }), false)
-    assert.equal(verifyPlainResume({ nkey, nonce, signature: bound }), false)
-    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: plain }), false)
+    assert.equal(verifyPlainResume({ nkey, nonce, signature: plain }, signatures), true)
+    assert.equal(verifyPlainResume({ nkey, nonce: 'another' as Nonce, signature: plain }, signatures), false)
+    assert.equal(verifyPlainResume({ nkey: other.nkey, nonce, signature: plain }, signatures), false)
+    assert.equal(verifyPlainResume({ nkey, nonce, signature: bound }, signatures), false)
+    assert.equal(verifyBoundResume({ nkey, nonce, url, signature: plain }, signatures), false)
   })
 
   test('keeps being verified while more nkeys come by than are remembered', () => {
     for (let i = 0; i < 10_050; i++) {
       const stranger = parseUserNkey(encodePublicNkey('U', randomBytes(32)))
       assert.ok(stranger)
-      assert.equal(verifyPlainResume({ nkey: stranger, nonce, signature: plain }), false)
+      assert.equal(verifyPlainResume({ nkey: stranger, nonce, signature: plain }, signatures), false)
     }
-    assert.equal(verifyPlainResume({ nkey, nonce, signature: plain }), true)
+    assert.equal(verifyPlainResume({ nkey, nonce, signature: plain }, signatures), true)
   })
 })
 

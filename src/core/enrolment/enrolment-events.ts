@@ -1,7 +1,7 @@
 /** The audit records of enrolment: what happened, by which ticket, from where. Never a ticket, challenge or signature. */
 import type { LifecycleCode, LifecycleEvent } from '../audit-event.ts'
 import type { CredentialId, Handle, UserNkey } from '../identifiers.ts'
-import type { CredentialRecord, TicketRecord } from '../records.ts'
+import type { CredentialRecord, IdentityRecord, TicketRecord } from '../records.ts'
 import { type Refusal, type RefusalArea, refusalRow } from '../refusal.ts'
 
 /** What is known about a request so far: what a refusal's record says. */
@@ -51,7 +51,7 @@ export function succeeded(
       ticket: ticket.id,
       class: ticket.class,
       ...(credential === null
-        ? {}
+        ? { assigned: ticket.roles.join(' ') }
         : {
             aaguid: credential.aaguid,
             attestation: `${credential.attestation.format}/${credential.attestation.trust}`,
@@ -85,6 +85,11 @@ export function failureEvent(area: RefusalArea, occasion: Occasion, count: numbe
     detail: 'The verifier failed; its log has the cause.',
     facts: { source: occasion.source, count },
   }
+}
+
+/** Names of the roles that an administrator gave, apart from those that an identity provider may take: what a restore goes by. */
+export function assignedRoles({ roles }: Pick<IdentityRecord, 'roles'>): string {
+  return roles.flatMap(({ name, source }) => (source === 'assigned' ? [name] : [])).join(' ')
 }
 
 export function circumstances({ known, now, policyHash, uuid }: Occasion) {

@@ -2,8 +2,9 @@
  * Whose login it is: the identity of (issuer, subject), created at the first login and refreshed at each. What changes
  * somebody's access is on record before it is written (docs/signing-in.md).
  */
+import { claimsDigest } from '../claims-digest.ts'
 import { base64url } from '../encoding.ts'
-import type { Occasion } from '../enrolment/enrolment-events.ts'
+import { assignedRoles, type Occasion } from '../enrolment/enrolment-events.ts'
 import { type Handle, parseRoleName } from '../identifiers.ts'
 import type { Policy } from '../policy/policy.ts'
 import { StoreUnavailable } from '../ports.ts'
@@ -140,7 +141,9 @@ async function writePerson(stored: Stored<IdentityRecord>, next: IdentityRecord,
   const claims = !sameClaims(stored.record, next)
   if (roles || claims) {
     const before = [...rolesOf(stored.record)].join(' ')
-    await world.lifecycle.record(identityEvent('roles_changed', next, { ...around, facts: { rolesBefore: before, claimsChanged: claims } }))
+    // The digest tells a restore whether claims in a backup are still somebody's, and nobody what they are.
+    const facts = { rolesBefore: before, claimsChanged: claims, assigned: assignedRoles(next), claims: claimsDigest(next.claims) }
+    await world.lifecycle.record(identityEvent('roles_changed', next, { ...around, facts }))
   }
   if ((await world.identities.replace(stored, next)) !== null) return false
   // Open connections have what was given before. They come back, without a tap, with what is given now.

@@ -1,12 +1,13 @@
 /** What a terminal asks a person to endorse: how it is named, when it may go on, and what is shown of it (docs/login.md). */
+import { opensslEd25519 } from '../ed25519.ts'
 import { base64url, fromBase64url, lengthPrefixed } from '../encoding.ts'
 import { issuedBytes } from '../enrolment/ceremony.ts'
 import type { UserNkey } from '../identifiers.ts'
+import { nkeySignatures } from '../nkey-signatures.ts'
 import { CODE_LETTERS, ceremonyChallenge, possessionMessage, sessionCheckCode, sessionSubject } from '../protocol.ts'
 import type { SessionRecord, SessionRequestRecord } from '../records.ts'
 import { accepted, type Judged, sessionRefused } from '../refusal.ts'
 import { safeText } from '../safe-text.ts'
-import { verifySessionSignature } from '../session.ts'
 import { sha256 } from '../sha256.ts'
 import { type EndorsedSession, type SessionRequestView, sessionRequestSeconds } from './people.ts'
 import type { Endorsement } from './session-endorsement.ts'
@@ -123,10 +124,13 @@ export function challengeOfRequest({ issued, nkey }: Pick<SessionRequestRecord, 
   return ceremonyChallenge(sha256, { purpose: 'session', issued: bytes, origin, subject: sessionSubject(nkey, 'plain') })
 }
 
+// Somebody types a code or clicks for each of these: there is nothing to be gained by another implementation.
+const signatures = nkeySignatures(opensslEd25519)
+
 /** Whether `nkey` signed this challenge: it is in the terminal's hands. `signature`: unpadded base64url. */
 export function provesPossession(nkey: UserNkey, challenge: Uint8Array, signature: string): boolean {
   const bytes = fromBase64url(signature)
-  return bytes?.length === 64 && verifySessionSignature(nkey, possessionMessage(sha256, challenge), bytes)
+  return bytes !== null && signatures.byUser(nkey, possessionMessage(sha256, challenge), bytes)
 }
 
 /** What the page shows before the tap. `typed`: the code by which the request was found, or null. */

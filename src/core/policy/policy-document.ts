@@ -12,6 +12,8 @@ import { type DocumentIssue, type DocumentPath, parseYaml, pathText, type YamlDo
 
 const policyBytesMax = 256 * 1024
 const rolesMax = 1000
+// Each is searched for in the file: of a file that is nothing but unknown keys, not all are named.
+const unknownKeysToldMax = 100
 
 export interface PolicyOptions extends AccountRules {
   /** Accounts of config mode that roles may name. */
@@ -135,7 +137,7 @@ export function schemaIssues(
   return issues.flatMap((issue): PolicyIssue[] => {
     const path = [...base, ...issue.path.filter((part) => typeof part !== 'symbol')]
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => {
+      return issue.keys.slice(0, unknownKeysToldMax).map((key) => {
         const at = [...path, key]
         const near = nearest(key, keys)
         return {

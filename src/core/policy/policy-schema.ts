@@ -31,7 +31,8 @@ const rules = z.strictObject({
   deny: z.array(z.string()).max(subjectsPerListMax).default([]),
 })
 
-const responses = z
+/** `allow_responses` as written, here and for legacy users. */
+export const responses = z
   .union([
     z.boolean(),
     z.strictObject({

@@ -1,6 +1,7 @@
 /** Judges an assertion by WebAuthn L3 §7.2, in its order, with one denial for each step (docs/webauthn.md). */
 import { type Checked, denied, passed } from '../checked.ts'
 import { base64url, concat, equalBytes, utf8 } from '../encoding.ts'
+import type { SignatureGate } from '../failed-signatures.ts'
 import type { CredentialClass, CredentialRecord } from '../records.ts'
 import { sha256 } from '../sha256.ts'
 import type { AssertionResponse } from './assertion-response.ts'
@@ -38,11 +39,15 @@ export type AssertedCredential = Pick<
   'id' | 'publicKey' | 'signCount' | 'signCountAt' | 'backupEligible' | 'rpId' | 'class' | 'userHandle'
 >
 
-/** The assertion as proof that the credential's owner made it for `expected`. Throws on no input; the counter is judgeSignCount's. */
+/**
+ * The assertion as proof that the credential's owner made it for `expected`. Throws on no input; the counter is
+ * judgeSignCount's. `gate` is asked last, before the signature is verified: everything else is cheap.
+ */
 export function verifyAssertion(
   assertion: AssertionResponse,
   credential: AssertedCredential,
   expected: ExpectedAssertion,
+  gate: SignatureGate = () => passed(null),
 ): Checked<VerifiedAssertion> {
   // WebAuthn L3 §7.2 steps 1 to 4 are the client's: the ceremony itself.
 
@@ -65,6 +70,8 @@ export function verifyAssertion(
   const key = coseKeyOf(credential.publicKey)
   if (!key.ok) return key
   if (!expected.algorithms.includes(key.value.alg)) return denied('algorithm_refused')
+  const open = gate()
+  if (!open.ok) return open
   // Steps 20 and 21: the signature over authenticator data and the hash of the client data.
   const signed = concat(assertion.authenticatorData, sha256(assertion.clientDataJSON))
   if (!verifyCoseSignature(key.value, signed, assertion.signature)) return denied('signature_invalid')

@@ -1,5 +1,6 @@
 /** X.509 certificates from strangers: parsed by OpenSSL, and their extensions read here, in DER's one spelling. */
 import { X509Certificate } from 'node:crypto'
+import { equalBytes } from '../encoding.ts'
 
 const certificateBytesMax = 8 * 1024
 const SEQUENCE = 0x30
@@ -36,6 +37,8 @@ export function readCertificate(der: Uint8Array): Certificate | null {
   if (extensions === null) return null
   try {
     const x509 = new X509Certificate(der)
+    // What OpenSSL read, written again, is these bytes: it reads spellings that are not DER, such as spare bits of a signature.
+    if (!equalBytes(x509.raw, der)) return null
     const pathLengthMax = readPathLength(extensions.get(EXTENSION.basicConstraints)?.value)
     const validFrom = Date.parse(x509.validFrom)
     const validTo = Date.parse(x509.validTo)

@@ -1,0 +1,95 @@
+/** The guard's index against a list of everything that was put into it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { guardEnd } from '../../src/core/guard-entry.ts'
+import type { GuardEntry } from '../../src/core/records.ts'
+import { GuardIndex } from '../../src/nats/guard-index.ts'
+import { guardEntry, handleOf, newUserNkey } from '../support/records.ts'
+
+const startMs = 1_000_000_000_000
+const entriesMax = 6
+const HANDLES = ['orders', 'stock'].map(handleOf)
+const SESSIONS = [null, newUserNkey(), newUserNkey()]
+const BASE = guardEntry()
+
+const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h')
+const step = fc.oneof(
+  fc.record({
+    act: fc.constant('put' as const),
+    key,
+    handle: fc.constantFrom(...HANDLES),
+    session: fc.constantFrom(...SESSIONS),
+    clientId: fc.integer({ min: 1, max: 3 }),
+    inSeconds: fc.integer({ min: -400, max: 600 }),
+  }),
+  fc.record({ act: fc.constant('remove' as const), key }),
+  fc.record({ act: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 400_000 }) }),
+  fc.record({ act: fc.constant('sweep' as const) }),
+)
+
+/** What is known, in no clever order. */
+class Model {
+  entries: [string, GuardEntry][] = []
+  forgottenUntil = 0
+  sweptAt = 0
+
+  put(at: string, entry: GuardEntry, nowMs: number): void {
+    if (guardEnd(entry) * 1000 <= nowMs) return
+    this.entries = [...this.entries.filter(([other]) => other !== at), [at, entry]]
+    if (this.entries.length <= entriesMax) return
+    const first = Math.min(...this.entries.map(([, one]) => guardEnd(one)))
+    this.forgottenUntil = Math.max(this.forgottenUntil, first)
+    this.entries = this.entries.filter(([, one]) => guardEnd(one) > first)
+  }
+
+  matching(nowMs: number, isOne: (entry: GuardEntry) => boolean): GuardEntry[] {
+    return this.entries.map(([, entry]) => entry).filter((entry) => entry.exp * 1000 > nowMs && isOne(entry))
+  }
+}
+
+const sameEntries = (actual: GuardEntry[], expected: GuardEntry[]) => assert.deepEqual(new Set(actual), new Set(expected))
+
+test('after any steps it finds, counts and forgets what the list does', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const index = new GuardIndex(entriesMax)
+      const model = new Model()
+      let nowMs = startMs
+      for (const one of steps) {
+        if (one.act === 'put') {
+          const { handle, session, clientId } = one
+          const entry = { ...BASE, handle, session, clientId, exp: Math.floor(nowMs / 1000) + one.inSeconds }
+          index.put(one.key, entry, nowMs)
+          model.put(one.key, entry, nowMs)
+        } else if (one.act === 'remove') {
+          index.remove(one.key)
+          model.entries = model.entries.filter(([at]) => at !== one.key)
+        } else if (one.act === 'wait') nowMs += one.ms
+        else {
+          index.sweep(nowMs)
+          model.sweptAt = Math.floor(nowMs / 1000)
+          model.entries = model.entries.filter(([, entry]) => guardEnd(entry) > model.sweptAt)
+        }
+        assert.equal(index.size(), model.entries.length)
+        assert.equal(index.hasForgotten(), model.forgottenUntil > model.sweptAt)
+        for (const [at, entry] of model.entries) assert.equal(index.get(at), entry)
+        for (const handle of HANDLES) {
+          const live = model.matching(nowMs, (entry) => entry.handle === handle)
+          sameEntries(index.ownedBy({ handle }, nowMs), live)
+          assert.equal(index.countOf(handle, nowMs), live.length)
+        }
+        for (const session of SESSIONS) {
+          if (session === null) continue
+          const live = model.matching(nowMs, (entry) => entry.session === session)
+          sameEntries(index.ownedBy({ session }, nowMs), live)
+        }
+        for (const clientId of [1, 2, 3]) {
+          const keys = model.entries.filter(([, entry]) => entry.clientId === clientId).map(([at]) => at)
+          assert.deepEqual(index.keysOf(BASE.serverId, clientId).sort(), keys.sort())
+        }
+      }
+    }),
+    { numRuns: 500 },
+  )
+})

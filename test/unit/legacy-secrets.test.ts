@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { hashSync } from 'bcryptjs'
+import { bcryptThread, type Comparison } from '../../src/policy/bcrypt-thread.ts'
+import { LEGACY_LIMITS, legacySecrets } from '../../src/policy/legacy-secrets.ts'
+
+const DUMMY = 'dummy hash'
+
+/** A thread that answers when it is told to; a secret is right when its hash is `hash of SECRET`. */
+function threadByHand() {
+  const compared: Comparison[] = []
+  const waiting: { one: Comparison; done(matches: boolean): void; fail(cause: Error): void }[] = []
+  return {
+    compared,
+    thread: {
+      compare: (one: Comparison) =>
+        new Promise<boolean>((done, fail) => {
+          compared.push(one)
+          waiting.push({ one, done, fail })
+        }),
+      stop: async () => undefined,
+    },
+    answer: () => {
+      const next = waiting.shift()
+      next?.done(next.one.hash === `hash of ${next.one.secret}`)
+    },
+    fail: () => waiting.shift()?.fail(new Error('breaking on purpose')),
+  }
+}
+
+function secretsByHand(nowMs = { value: 0 }) {
+  const hand = threadByHand()
+  const secrets = legacySecrets({ thread: hand.thread, dummyHash: () => DUMMY, now: () => nowMs.value })
+  const ask = (secret: string, changes: { hash?: string | null; source?: string; msLeft?: number } = {}) =>
+    secrets.compare({ secret, hash: `hash of ${secret}`, source: '192.0.2.1', msLeft: 4_000, ...changes })
+  return { ...hand, ask, nowMs }
+}
+
+/** Lets everything that is due run. */
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+describe('secrets of legacy users', () => {
+  test('are compared by bcrypt on a thread, right ones and wrong ones', async () => {
+    const secrets = legacySecrets({ thread: bcryptThread(), dummyHash: () => hashSync('nobody', 4) })
+    const hash = hashSync('correct horse', 4)
+    const ask = (secret: string, of: string | null = hash) => secrets.compare({ secret, hash: of, source: 'a', msLeft: 60_000 })
+    assert.equal(await ask('correct horse'), 'right')
+    assert.equal(await ask('correct horsE'), 'wrong')
+    assert.equal(await ask('correct horse', null), 'wrong')
+    assert.equal(await ask(hash), 'wrong')
+    // bcrypt would not see what comes after 72 bytes.
+    const long = 'x'.repeat(72)
+    assert.equal(await ask(`${long}y`, hashSync(long, 4)), 'wrong')
+    await secrets.stop()
+  })
+
+  test('that were compared once are not compared again, right or wrong', async () => {
+    const { ask, answer, compared } = secretsByHand()
+    for (const hash of ['hash of a', 'hash of b']) {
+      const first = ask('a', { hash })
+      answer()
+      const expected = hash === 'hash of a' ? 'right' : 'wrong'
+      assert.equal(await first, expected)
+      assert.equal(await ask('a', { hash }), expected)
+    }
+    assert.equal(compared.length, 2)
+  })
+
+  test('are compared anew with a new hash: who was taken out and put back has another password', async () => {
+    const { ask, answer } = secretsByHand()
+    const before = ask('a')
+    answer()
+    assert.equal(await before, 'right')
+    const afterwards = ask('a', { hash: 'hash of b' })
+    answer()
+    assert.equal(await afterwards, 'wrong')
+  })
+
+  test('of one client that comes back often are compared once for all its connections', async () => {
+    const { ask, answer, compared } = secretsByHand()
+    const all = Array.from({ length: 500 }, () => ask('a'))
+    answer()
+    assert.deepEqual(new Set(await Promise.all(all)), new Set(['right']))
+    assert.equal(compared.length, 1)
+  })
+
+  test('of a name that nobody has cost a comparison too', async () => {
+    const { ask, answer, compared } = secretsByHand()
+    const asked = ask('a', { hash: null })
+    answer()
+    assert.equal(await asked, 'wrong')
+    assert.deepEqual(compared, [{ secret: 'a', hash: DUMMY }])
+  })
+
+  test('from a source that guesses wait in its own queue, and the others take turns with it', async () => {
+    const { ask, answer, compared } = secretsByHand()
+    const guesses = Array.from({ length: 100 }, (_, i) => ask(`guess ${i}`, { hash: 'hash of a', source: 'attacker' }))
+    const good = ask('good', { source: 'somebody else' })
+    for (let i = 0; i < 3; i++) {
+      answer()
+      await settle()
+    }
+    // One of the attacker's was running and one was next; then it was the other's turn, before all the rest.
+    assert.equal(await good, 'right')
+    assert.deepEqual(compared.map(({ secret }) => secret).slice(0, 3), ['guess 0', 'guess 1', 'good'])
+    while (compared.length < 1 + LEGACY_LIMITS.waitingPerSourceMax + 1) {
+      answer()
+      await settle()
+    }
+    answer()
+    const answers = await Promise.all(guesses)
+    assert.equal(answers.filter((each) => each === 'wrong').length, 1 + LEGACY_LIMITS.waitingPerSourceMax)
+    assert.equal(answers.filter((each) => each === 'busy').length, 99 - LEGACY_LIMITS.waitingPerSourceMax)
+  })
+
+  test('from ever more sources are turned away at the bound', async () => {
+    const { ask, compared } = secretsByHand()
+    const asked = Array.from({ length: 1_000 }, (_, i) => ask(`guess ${i}`, { hash: 'hash of a', source: `source ${i}` }))
+    const answers: string[] = []
+    for (const each of asked) void each.then((answer) => answers.push(answer))
+    await settle()
+    assert.equal(answers.filter((each) => each === 'busy').length, 1_000 - 1 - LEGACY_LIMITS.waitingMax)
+    assert.equal(compared.length, 1)
+  })
+
+  test('that waited too long are not compared: the server has given up', async () => {
+    const { ask, answer, compared, nowMs } = secretsByHand()
+    const first = ask('a')
+    const late = ask('b', { msLeft: 1_000 })
+    nowMs.value = 1_000
+    answer()
+    assert.deepEqual(await Promise.all([first, late]), ['right', 'busy'])
+    assert.equal(compared.length, 1)
+  })
+
+  test('fail with the thread, and go on after it', async () => {
+    const { ask, answer, fail } = secretsByHand()
+    const broken = ask('a')
+    const next = ask('b')
+    fail()
+    await assert.rejects(broken, /breaking on purpose/)
+    answer()
+    assert.equal(await next, 'right')
+    const again = ask('a')
+    await settle()
+    answer()
+    assert.equal(await again, 'right')
+  })
+
+  test('that were wrong are forgotten before those that were right', async () => {
+    const { ask, answer, compared } = secretsByHand()
+    const right = ask('a')
+    answer()
+    await right
+    for (let i = 0; i <= LEGACY_LIMITS.wrongMax; i++) {
+      const wrong = ask(`guess ${i}`, { hash: 'hash of a' })
+      answer()
+      assert.equal(await wrong, 'wrong')
+      await settle()
+    }
+    const before = compared.length
+    assert.equal(await ask('a'), 'right')
+    assert.equal(compared.length, before)
+  })
+})
+
+describe('the thread', () => {
+  test('is started again after it failed', async () => {
+    const thread = bcryptThread()
+    const hash = hashSync('a', 4)
+    assert.equal(await thread.compare({ secret: 'a', hash }), true)
+    await thread.stop()
+    assert.equal(await thread.compare({ secret: 'b', hash }), false)
+    await thread.stop()
+  })
+
+  test('rejects what bcrypt cannot read, and goes on', async () => {
+    const thread = bcryptThread()
+    await assert.rejects(thread.compare({ secret: 'a', hash: 7 as unknown as string }), /comparing a secret/)
+    assert.equal(await thread.compare({ secret: 'a', hash: hashSync('a', 4) }), true)
+    await thread.stop()
+  })
+})
