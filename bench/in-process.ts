@@ -1,27 +1,31 @@
 /** `decide` alone: real bytes in, signed answer out, stores and audit as plain objects. */
 import { type Arrival, decide, type Journey } from '../src/core/decide.ts'
-import { opensslEd25519 } from '../src/core/ed25519.ts'
 import type { AccountName } from '../src/core/identifiers.ts'
 import { encodeSeed } from '../src/core/nkey.ts'
+import { nkeySignatures } from '../src/core/nkey-signatures.ts'
 import { parsePolicy } from '../src/core/policy/policy-document.ts'
+import { chooseCrypto } from '../src/crypto.ts'
 import { createAnswer, issuerFromSeed } from '../src/nats/answer.ts'
-import { tweetnaclBox, type Xkey, xkeyFromSeed } from '../src/nats/xkey.ts'
+import { type Xkey, xkeyFromSeed } from '../src/nats/xkey.ts'
 import { memoryWorld } from '../test/support/memory-world.ts'
 import { boundSig, endorsedSession, fixed, NOW, POLICY, proofSig, requestOf, type Scenario, scenario } from '../test/support/scenario.ts'
 import type { Kind } from './floor.ts'
 import { type Timed, timedCpu } from './measure.ts'
 
-const verifier = xkeyFromSeed(encodeSeed('X', fixed('verifier xkey')), tweetnaclBox)
-const server = xkeyFromSeed(encodeSeed('X', fixed('server xkey')), tweetnaclBox)
+// As the verifier process of the same bench chooses.
+const crypto = chooseCrypto(process.env['NATS_WEBAUTHN_CRYPTO'])
+const verifier = xkeyFromSeed(encodeSeed('X', fixed('verifier xkey')), crypto.secretBox)
+const server = xkeyFromSeed(encodeSeed('X', fixed('server xkey')), crypto.secretBox)
 
 function journeyFor(s: Scenario, xkey: Xkey | null): Journey {
   const parsed = parsePolicy(POLICY, { targetAccounts: ['APP', 'OTHER'] as AccountName[], reservedAccounts: ['AUTH', 'AUDIT', 'SYS'] })
   if (!parsed.ok) throw new Error('parsing the policy of the bench')
-  const answer = createAnswer({ issuer: issuerFromSeed(encodeSeed('A', fixed('issuer')), opensslEd25519), xkey, now: () => new Date(NOW) })
+  const answer = createAnswer({ issuer: issuerFromSeed(encodeSeed('A', fixed('issuer')), crypto.ed25519), xkey, now: () => new Date(NOW) })
   const state = { policy: parsed.policy, credentials: [s.credential], sessions: [endorsedSession(s)], identities: [s.identity], guard: {} }
   const world = memoryWorld(state, answer)
   // Nothing is kept: the bench measures the journey, not a growing map.
   world.guard.claim = async () => ({ earlier: null, withdraw: () => {} })
+  world.signatures = nkeySignatures(crypto.ed25519)
   world.audit.record = () => Promise.resolve()
   return { rules: s.rules, xkey, world }
 }

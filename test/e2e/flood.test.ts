@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { FLOOD_KINDS, type FloodField, startFloodField } from '../support/flood.ts'
 import { until } from '../support/links.ts'
+import { proof } from '../support/proofs.ts'
 
 const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, count) => total + count, 0)
 
@@ -31,6 +32,29 @@ describe('a flood of connections that prove nothing', () => {
     assert.deepEqual(Object.keys(signatures).sort(), ['credential_limited', 'session_signature_invalid', 'signature_invalid'])
     await until('the trail has every refusal', async () => sum(await flooded.recordedDenials()) >= sum(counted))
     assert.deepEqual(await flooded.recordedDenials(), counted)
+  })
+
+  test('of made-up ids lets everybody in who was enrolled a moment ago', async () => {
+    const flooded = await startFloodField()
+    field = flooded
+    const { files } = flooded
+    const newcomers = async () => {
+      const answers: string[] = []
+      for (let i = 0; i < 15; i++) {
+        const who = await files.enrolled(`newcomer-${i}`, { roles: ['orders-writer'] })
+        const client = await files.raw()
+        answers.push(await client.connect(proof(who, { nonce: client.info.nonce, url: files.url })))
+        client.close()
+      }
+      return answers
+    }
+    const [answers, bad] = await Promise.all([
+      newcomers(),
+      flooded.flood({ kind: 'concurrency', concurrency: 64, count: 600 }, { kinds: ['unknown'] }),
+    ])
+    assert.deepEqual(answers, Array(15).fill('PONG'))
+    assert.deepEqual(bad, { refused: 600, admitted: 0, failed: 0 })
+    assert.deepEqual(await flooded.denials(), { credential_unknown: 600 })
   })
 
   test('finds the verifier with no place left, and crowds out nobody: another source has all its requests answered', async () => {

@@ -1,16 +1,16 @@
 /** Verifiers that die, leave and come while clients keep connecting: nobody stays outside, and no admission is without its record. */
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from 'nats'
 import { tailTrail } from '../../src/audit/tail.ts'
+import { until } from '../support/links.ts'
 import { nkeyUser, type ProductFiles, type TestIdentity } from '../support/product.ts'
 import { proof } from '../support/proofs.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { type FieldVerifier, type StormField, startFieldVerifier, startStormField } from '../support/storm-field.ts'
 
 const everyMs = 20
-const awayMs = 100
 
 interface Admitted {
   serverId: string
@@ -29,6 +29,7 @@ interface Steady {
 
 function connectSteadily({ server }: StormField, product: ProductFiles, who: TestIdentity): Steady {
   let away = 0
+  const ticks = new EventEmitter().setMaxListeners(0)
   const clients: Promise<Admitted>[] = []
   const dial = async (): Promise<{ answer: string; serverId: string; clientId: number } | null> => {
     try {
@@ -47,17 +48,21 @@ function connectSteadily({ server }: StormField, product: ProductFiles, who: Tes
       if (met?.answer === 'PONG') return { serverId: met.serverId, clientId: met.clientId, connects }
       if (met === null || met.answer === 'closed') {
         away++
-        await delay(awayMs)
+        await once(ticks, 'tick')
       } else connects++
     }
   }
-  const timer = setInterval(() => clients.push(untilIn()), everyMs)
+  const ticking = setInterval(() => ticks.emit('tick'), everyMs)
+  const begin = () => clients.push(untilIn())
+  ticks.on('tick', begin)
   return {
     away: () => away,
     begun: () => clients.length,
-    stop() {
-      clearInterval(timer)
-      return Promise.all(clients)
+    async stop() {
+      ticks.off('tick', begin)
+      const admitted = await Promise.all(clients)
+      clearInterval(ticking)
+      return admitted
     },
   }
 }
@@ -140,7 +145,7 @@ describe('three verifiers under steady connects', () => {
       await Promise.all([1, 2].map((index) => field.verifiers[index]?.stop('SIGTERM')))
       const late = await startFieldVerifier(field.product, 1)
       field.verifiers[1] = late
-      while ((await granted(late)) === 0) await delay(awayMs)
+      await until('the late one was asked', async () => (await granted(late)) > 0)
     })
   })
 

@@ -125,6 +125,9 @@ for (const line of NATS_LINES) {
         },
         { good: 'restored', stolen: 'narrowed', leaver: 'narrowed', demoted: 'narrowed', cloned: 'narrowed', late: 'reserved', gone: true },
       )
+      const onRecord = (await keeping.done(['audit', 'tail', 'verifier.succeeded.>'])).join('\n')
+      assert.equal(onRecord.match(/verifier\.succeeded\.backed_up/g)?.length, 1)
+      assert.equal(onRecord.match(/verifier\.succeeded\.restored/g)?.length, 2, 'this one, and the one that changed nothing')
       assert.deepEqual(report.again.map(({ what }) => what).sort(), ['credential release', 'identity enable'])
 
       await keeping.startVerifier()

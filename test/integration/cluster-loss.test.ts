@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { credentialKey } from '../../src/core/identifiers.ts'
-import { until } from '../support/links.ts'
+import { createSystem } from '../../src/nats/system.ts'
+import { linkTo, until } from '../support/links.ts'
 import { keepAsking, leaderOf, newRacer } from '../support/node-loss.ts'
 import { type RaceField, startRaceField } from '../support/race-field.ts'
 import { pairOf } from '../support/races.ts'
+import { guardEntry } from '../support/records.ts'
 
 describe('a cluster of three', () => {
   let field: RaceField
@@ -13,6 +15,12 @@ describe('a cluster of three', () => {
     field = await startRaceField('cluster', { roam: true })
   })
   after(() => field.stop())
+
+  test('cannot close a connection of a server that does not answer: it may be cut off, clients and all', async () => {
+    const link = await linkTo(field.nodes[0] ?? assert.fail(), 'verifierSys')
+    assert.equal(await createSystem(link).kick({ serverId: guardEntry().serverId, clientId: 1 }), 'failed')
+    await link.drain()
+  })
 
   for (const [signal, how] of [
     ['SIGTERM', 'is restarted'],

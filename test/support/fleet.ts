@@ -64,7 +64,10 @@ export interface StormFigures extends Omit<FleetCounts, 'lastBackAt'> {
 
 export interface Fleet {
   counts(): FleetCounts
-  /** Runs `cause` and resolves when every client came back, or `withinMs` later (default 120 000) with those that did. */
+  /**
+   * Runs `cause` and resolves when every client came back, or `withinMs` later (default 120 000) with those that did. The
+   * storm begins when `cause` is called, or at the epoch milliseconds that it resolves with.
+   */
   storm(cause: () => unknown, options?: { withinMs?: number }): Promise<StormFigures>
   stop(): Promise<void>
 }
@@ -118,8 +121,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     counts,
     async storm(cause, { withinMs = stormMsDefault } = {}) {
       await Promise.all(members.map((member) => member.ask('mark')))
-      const begunAt = Date.now()
-      await cause()
+      const calledAt = Date.now()
+      const told = await cause()
+      const begunAt = typeof told === 'number' ? told : calledAt
       await until(({ back, gaveUp }) => back + gaveUp >= clients, performance.now() + withinMs)
       const reports = await Promise.all(members.map((member) => member.ask('report')))
       return figures(clients, counts(), { begunAt, reports })
