@@ -60,7 +60,13 @@ try {
   const begun = performance.now()
   const fleet = await field.fleet({ clients, library, perSecond: Number(values['per-second']) })
   progress(`${clients} clients are connected after ${Math.round(performance.now() - begun)} ms`)
-  const { result: figures, verdicts } = await field.verdictsDuring(() => kind(field, (cause) => fleet.storm(cause, { withinMs })))
+  // The last storm counts; what came before it was preparation.
+  let verdicts = {}
+  const figures = await kind(field, async (cause) => {
+    const counted = await field.verdictsDuring(() => fleet.storm(cause, { withinMs }))
+    verdicts = counted.verdicts
+    return counted.result
+  })
   const result = { kind: values.kind, library, verifiers: Number(values.verifiers), ...figures, verdicts }
   process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${lines(result)}\n`)
   if (figures.back < clients || figures.gaveUp > 0) process.exitCode = 1

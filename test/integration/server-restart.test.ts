@@ -1,7 +1,9 @@
 /** A nats-server that restarts takes its connections with it, and nobody tells: not the guard, and not who revokes. */
 import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
+import { watchServers } from '../../src/nats/server-watch.ts'
 import { createSystem } from '../../src/nats/system.ts'
+import { startDeployment } from '../support/deployment.ts'
 import { linkTo } from '../support/links.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
 import { type Product, startProduct } from '../support/product.ts'
@@ -57,6 +59,34 @@ for (const line of NATS_LINES) {
       const system = createSystem(link)
       assert.equal(await system.kick({ serverId: before.server_id, clientId: before.client_id }), 'gone')
       await link.drain()
+    })
+
+    test('verifiers see which server there is, and how long it waits for them', async () => {
+      const deployment = await startDeployment({ line, edit: (config) => config.replace('timeout: 5', 'timeout: 3') })
+      const link = await linkTo(deployment, 'verifierSys')
+      const seen: string[][] = []
+      let told = () => {}
+      const next = () => new Promise<void>((resolve) => (told = resolve))
+      const first = next()
+      const servers = watchServers(link, (ids) => {
+        seen.push([...ids])
+        told()
+      })
+      assert.equal(servers.authTimeoutSeconds(), 5)
+      await first
+      assert.equal(servers.authTimeoutSeconds(), 3)
+      const second = next()
+      deployment.server = await deployment.server.restart()
+      await second
+      servers.stop()
+      await link.drain()
+      await deployment.stop()
+      // Each look found one server, and the one after the restart goes by another id.
+      assert.deepEqual(
+        seen.map((ids) => ids.length),
+        [1, 1],
+      )
+      assert.notDeepEqual(seen[0], seen[1])
     })
   })
 }

@@ -44,10 +44,19 @@ export async function startSocketField(field: RaceField): Promise<SocketField> {
   const log = verdictLog()
   const verifiers: Verifier[] = []
   const ports: number[] = []
-  for (let n = 0; n < verifiersMany; n++) {
-    const { file, port } = await configOf(product, field, n)
-    ports.push(port)
-    verifiers.push(await startVerifier(readConfig(file), log.of(n)))
+  const stop = async () => {
+    for (const verifier of verifiers) await verifier.stop()
+    await product.stop()
+  }
+  try {
+    for (let n = 0; n < verifiersMany; n++) {
+      const { file, port } = await configOf(product, field, n)
+      ports.push(port)
+      verifiers.push(await startVerifier(readConfig(file), log.of(n)))
+    }
+  } catch (cause) {
+    await stop()
+    throw cause
   }
   const { nats } = rival.link
   return {
@@ -59,10 +68,7 @@ export async function startSocketField(field: RaceField): Promise<SocketField> {
     verdictsOn: log.on,
     enrolled: (handle, counts = false) =>
       writeIdentity(nats, handle, { roles: ['racer'], change: counts ? { backupEligible: false, backupState: false } : {} }),
-    stop: async () => {
-      for (const verifier of verifiers) await verifier.stop()
-      await product.stop()
-    },
+    stop,
   }
 }
 
