@@ -21,3 +21,9 @@ export function textOf(input: Uint8Array): string {
   const text = Buffer.from(input).toString('utf8')
   return text.includes('\ufffd') ? Buffer.from(input).toString('latin1') : text
 }
+
+/** What is signed of a compact JWS, as text, and its signature's bytes: base64url of those may be spelled in several ways. */
+export function jwsParts(token: string): string[] {
+  const [header = '', payload = '', signature = '', ...rest] = token.split('.')
+  return [header, payload, Buffer.from(signature, 'base64url').toString('hex'), ...rest]
+}
