@@ -5,7 +5,7 @@ import type { LegacyPort } from './core/ports.ts'
 import type { Logger } from './observability/logger.ts'
 import { bcryptThread } from './policy/bcrypt-thread.ts'
 import { LegacyUsersInvalid, openLegacyFile } from './policy/legacy-file.ts'
-import { legacySecrets } from './policy/legacy-secrets.ts'
+import { dummyHashOf, legacySecrets } from './policy/legacy-secrets.ts'
 import type { Parts } from './verifier-parts.ts'
 
 export interface Migration {
@@ -59,7 +59,12 @@ export function openMigration(config: Config, { parts, log }: { parts: Parts; lo
       },
     }),
   )
-  const secrets = legacySecrets({ thread: bcryptThread(), dummyHash: () => dummyHash(file.current()) })
+  const secrets = legacySecrets({
+    thread: bcryptThread(),
+    dummyHash: (name) => dummyHashOf(file.current(), name),
+    // The other half is for proofs, which wait for nobody's password.
+    askedMax: Math.ceil(config.callout.inFlightMax / 2),
+  })
   const stopWatching = tellTheEnd(untilMs, log)
   return {
     port: { users: file.current, terms: { untilMs, ttlSeconds: connectionTtlSeconds }, compare: secrets.compare },
@@ -88,12 +93,6 @@ function openedFile<T>(path: string, open: () => T): T {
     if (error instanceof ConfigInvalid) throw error
     throw new ConfigInvalid([`${path}: cannot be used`])
   }
-}
-
-/** A well-formed hash of nothing that anyone knows, at the price of the dearest that the file holds. */
-function dummyHash({ byPassword, byToken }: LegacyUsers): string {
-  const costs = [...byPassword.values(), ...(byToken === null ? [] : [byToken])].map(({ secret }) => secret.hash.slice(4, 6))
-  return `$2b$${costs.sort().at(-1) ?? '10'}$9VQxWkB0nTzYt3hLr5eGuOc7dPj1sMa8iHf2yKx4vNq6bEgDwRZUS`
 }
 
 /** Says in the log that the migration has ended, when it does. Returns how to stop that. */

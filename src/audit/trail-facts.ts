@@ -31,6 +31,7 @@ const FILTERS = [
   'session.succeeded.revoked',
   'identity.succeeded.>',
   'connection.denied.sign_count_regression',
+  'connection.reported.sign_count_regression',
   'connection.granted.proof',
   'connection.granted.proof_endorsing',
 ] as const

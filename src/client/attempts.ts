@@ -37,7 +37,7 @@ export interface Attempts<Key> {
 const lateMilliseconds = 60_000
 // How much speaks for the end of a session; at six the key is asked. A refusal can get lost with its connection, so
 // resumes that end without one speak for it too. It is never nothing: some path may be slow for good.
-const EVIDENCE: Record<Refusal | 'silent', number> = { verdict: 6, crowded: 2, troubled: 2, silent: 2, unanswered: 1 }
+const EVIDENCE: Record<Refusal | 'silent', number> = { verdict: 6, crowded: 3, troubled: 2, silent: 2, unanswered: 1 }
 const evidenceMin = 6
 // Where a role has no session time, each session is refused at its first use.
 const sterileSessionsMax = 2

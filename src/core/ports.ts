@@ -114,8 +114,11 @@ export interface LegacyPort {
   users(): LegacyUsers
   /** Epoch milliseconds at which nobody is a legacy user any more; how long one admission lasts at most. */
   readonly terms: { untilMs: number; ttlSeconds: number }
-  /** Against a bcrypt hash; null: nobody's, at the same price. `busy`: too many wait, or it would take longer than `msLeft`. */
-  compare(asked: { secret: string; hash: string | null; source: string; msLeft: number }): Promise<'right' | 'wrong' | 'busy'>
+  /**
+   * Against the bcrypt hash of `name`; null: nobody has that name, which costs the same. `busy`: too many wait, or it would
+   * take longer than `msLeft`.
+   */
+  compare(asked: { name: string; secret: string; hash: string | null; source: string; msLeft: number }): Promise<'right' | 'wrong' | 'busy'>
 }
 
 export interface World {

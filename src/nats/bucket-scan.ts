@@ -43,6 +43,15 @@ const storedSchema = z.looseObject({
   message: z.looseObject({ subject: z.string(), seq: z.int().positive(), data: z.string().default(''), hdrs: z.string().default('') }),
 })
 
+/** The revision of the newest of these keys, as the leader has it; 0 where there is none. Throws StoreUnavailable. */
+export async function newestRevision(link: Link, bucket: string, keys: '*' | '>'): Promise<number> {
+  const answer = await askForSetup(link, `$JS.API.STREAM.MSG.GET.${streamOf(bucket)}`, { last_by_subj: subjectOf(bucket, keys) })
+  if (!answer.ok && answer.code === MESSAGE_NOT_FOUND) return 0
+  const stored = answer.ok ? storedSchema.safeParse(answer.value) : null
+  if (stored?.success !== true) throw new StoreUnavailable(`asking about ${bucket}`)
+  return stored.data.message.seq
+}
+
 /** Hands every value to `each`; a key that is written meanwhile comes again, with a higher revision. Throws StoreUnavailable. */
 export async function scanValues(link: Link, state: BucketState, each: (entry: BucketEntry) => void): Promise<void> {
   const { bucket, first, sequence } = state

@@ -1,15 +1,17 @@
 /**
  * Reads a bucket into a cache, once and in the background: slowly, so that verdicts go on meanwhile, and only one that fits.
- * What changes while it reads is told by the cache's own watch.
+ * What changes while it reads is told by the cache's own watch. In a cluster another replica may read to us than the one that
+ * watches, and be behind: so it is not over before it told what the leader had when the watch was there already.
  */
 import { StoreUnavailable } from '../core/ports.ts'
-import { bucketState } from './bucket-scan.ts'
+import { bucketState, newestRevision } from './bucket-scan.ts'
 import { type BucketWatch, watchBucket } from './bucket-watch.ts'
 import type { BucketEntry, KvBucket } from './kv-bucket.ts'
 
 export interface CacheFill {
   /** Resolves when it is over, in whichever way, or has taken longer than a verifier that starts waits for it. */
   settled(): Promise<void>
+  isOver(): boolean
   stop(): void
 }
 
@@ -33,6 +35,8 @@ export function fillFrom(options: CacheFillOptions): CacheFill {
   const { bucket, keys, keysMax, onEntry, onFilled, onTooLarge, onTrouble } = options
   let watch: BucketWatch | null = null
   let over = false
+  let toldUpTo = 0
+  let caughtUp = false
   let tell = () => {}
   const ended = new Promise<void>((resolve) => {
     tell = resolve
@@ -43,7 +47,7 @@ export function fillFrom(options: CacheFillOptions): CacheFill {
     tell()
   }
   const begin = async () => {
-    const state = await bucketState(bucket.link, bucket.name)
+    const [state, newest] = await Promise.all([bucketState(bucket.link, bucket.name), newestRevision(bucket.link, bucket.name, keys)])
     if (over) return
     if (state === null) throw new StoreUnavailable(`filling from ${bucket.name}: there is no such bucket`)
     if (state.records > keysMax) {
@@ -51,18 +55,29 @@ export function fillFrom(options: CacheFillOptions): CacheFill {
       end()
       return
     }
+    const endIfAll = () => {
+      if (over || !caughtUp || toldUpTo < newest) return
+      onFilled()
+      end()
+    }
     watch = watchBucket({
       bucket,
       keys,
       from: 'start',
       bytesPerSecondMax,
       sink: {
-        began: () => {},
-        entry: onEntry,
+        began: () => {
+          caughtUp = false
+          toldUpTo = 0
+        },
+        entry: (entry) => {
+          onEntry(entry)
+          toldUpTo = Math.max(toldUpTo, entry.revision)
+          endIfAll()
+        },
         caughtUp: () => {
-          if (over) return
-          onFilled()
-          end()
+          caughtUp = true
+          endIfAll()
         },
       },
       onTrouble,
@@ -83,6 +98,7 @@ export function fillFrom(options: CacheFillOptions): CacheFill {
       await Promise.race([ended, late])
       clearTimeout(timer)
     },
+    isOver: () => over,
     stop: end,
   }
 }

@@ -227,10 +227,10 @@ export class CachedStore<T extends object> {
     return stored
   }
 
-  /** What the watch tells. */
+  /** What the watch or the fill tells. Where an earlier pass knew better, nobody is believed before the leader was asked. */
   #follow(read: BucketEntry): void {
     const entry = this.#entries.get(read.key)
-    if (entry !== undefined && entry.pass === this.#pass && entry.revision > read.revision) return
+    if (entry !== undefined && entry.revision > read.revision) return
     this.#take(read, this.#pass)
   }
 
@@ -264,7 +264,8 @@ export class CachedStore<T extends object> {
     this.#enterGroup(key, entry)
     if (this.#entries.size > this.#options.entriesMax) {
       this.#evicted = true
-      // What is dropped while the fill goes on might be told by it again, older than it was.
+      // What is dropped while the fill goes on might be told by it again, older than it was; what it told may be behind.
+      if (this.#fill?.isOver() === false) this.#pass++
       this.#fill?.stop()
       this.#drop(this.#entries.keys().next().value as string)
     }

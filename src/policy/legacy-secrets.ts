@@ -4,6 +4,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { truncates } from 'bcryptjs'
+import type { LegacyUsers } from '../core/legacy/legacy-users.ts'
 import type { LegacyPort } from '../core/ports.ts'
 import type { BcryptThread } from './bcrypt-thread.ts'
 
@@ -26,9 +27,18 @@ interface Waiting {
   failed(cause: unknown): void
 }
 
-/** `dummyHash` is compared where there is no hash, so that a name that nobody has costs the same. `now` is monotonic, in ms. */
-export function legacySecrets(options: { thread: BcryptThread; dummyHash(): string; now?: () => number }): LegacySecrets {
-  const { thread, dummyHash, now = () => performance.now() } = options
+/**
+ * `dummyHash` is compared where there is no hash, so that a name that nobody has costs the same. `askedMax`: how many may wait
+ * for an answer at once, those that wait for the same one too, for each of them is a request that is being decided. `now` is
+ * monotonic, in ms.
+ */
+export function legacySecrets(options: {
+  thread: BcryptThread
+  dummyHash(name: string): string
+  askedMax: number
+  now?: () => number
+}): LegacySecrets {
+  const { thread, dummyHash, askedMax, now = () => performance.now() } = options
   // Only this process can make these keys, so that nothing it remembers lets anybody guess elsewhere.
   const remembering = randomBytes(32)
   const right = new Set<string>()
@@ -36,6 +46,7 @@ export function legacySecrets(options: { thread: BcryptThread; dummyHash(): stri
   const queues = new Map<string, Waiting[]>()
   const asking = new Map<string, Promise<Answer>>()
   let waiting = 0
+  let asked = 0
   let running = false
 
   /** The next source's oldest: whoever has just been served goes to the end. */
@@ -69,35 +80,42 @@ export function legacySecrets(options: { thread: BcryptThread; dummyHash(): stri
     running = false
   }
 
-  function inTurn(asked: Asked, comparison: Waiting['comparison'], key: string): Promise<Answer> {
-    const queue = queues.get(asked.source) ?? []
+  function inTurn(one: Asked, comparison: Waiting['comparison'], key: string): Promise<Answer> {
+    const queue = queues.get(one.source) ?? []
     if (waiting >= LEGACY_LIMITS.waitingMax || queue.length >= LEGACY_LIMITS.waitingPerSourceMax) return Promise.resolve('busy')
     const answer = new Promise<Answer>((answered, failed) => {
-      queue.push({ key, comparison, before: now() + asked.msLeft, answered, failed })
+      queue.push({ key, comparison, before: now() + one.msLeft, answered, failed })
     })
-    queues.set(asked.source, queue)
+    queues.set(one.source, queue)
     waiting++
     if (!running) void work()
     return answer
   }
 
+  function answerOf(one: Asked, hash: string, key: string): Promise<Answer> {
+    // Connections of one client come back together with one secret.
+    const same = asking.get(key)
+    if (same !== undefined) return same
+    const answer = inTurn(one, { secret: one.secret, hash }, key).finally(() => asking.delete(key))
+    asking.set(key, answer)
+    return answer
+  }
+
   return {
-    async compare(asked) {
-      const { secret } = asked
+    async compare(one) {
+      const { name, secret } = one
       // bcrypt ignores what comes after 72 bytes: a secret that only begins right is none.
       if (truncates(secret)) return 'wrong'
-      const hash = asked.hash ?? dummyHash()
+      const hash = one.hash ?? dummyHash(name)
+      // With the name: if names that nobody has shared an answer, one that is slow would be somebody's.
       const key = createHmac('sha256', remembering)
-        .update(JSON.stringify([hash, secret]))
+        .update(JSON.stringify([name, hash, secret]))
         .digest('base64url')
       if (right.has(key)) return 'right'
       if (wrong.has(key)) return 'wrong'
-      // Connections of one client come back together with one secret.
-      const same = asking.get(key)
-      if (same !== undefined) return same
-      const answer = inTurn(asked, { secret, hash }, key).finally(() => asking.delete(key))
-      asking.set(key, answer)
-      return answer
+      if (asked >= askedMax) return 'busy'
+      asked++
+      return answerOf(one, hash, key).finally(() => asked--)
     },
     stop: () => thread.stop(),
   }
@@ -110,4 +128,14 @@ function remember(keys: Set<string>, key: string, max: number): void {
       break
     }
   keys.add(key)
+}
+
+/**
+ * A well-formed hash of nothing that anyone knows, at the price of one that the file holds: the name decides of which, as it
+ * does for those that somebody has. The dearest for all would tell a cheaper one from nobody's.
+ */
+export function dummyHashOf({ byPassword, byToken, hash }: LegacyUsers, name: string): string {
+  const costs = [...byPassword.values(), ...(byToken === null ? [] : [byToken])].map(({ secret }) => secret.hash.slice(4, 6))
+  const pick = createHmac('sha256', hash).update(name).digest().readUInt32BE(0)
+  return `$2b$${costs[pick % Math.max(1, costs.length)] ?? '10'}$9VQxWkB0nTzYt3hLr5eGuOc7dPj1sMa8iHf2yKx4vNq6bEgDwRZUS`
 }

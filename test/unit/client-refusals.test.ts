@@ -23,7 +23,7 @@ function connected(): Attempts<string> {
 describe('a session', () => {
   for (const [refusal, resumesMax] of [
     ['verdict', 1],
-    ['crowded', 3],
+    ['crowded', 2],
     ['troubled', 3],
     ['unanswered', 6],
   ] as const satisfies [Refusal, number][]) {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { hashSync } from 'bcryptjs'
+import { NO_LEGACY_USERS } from '../../src/core/legacy/legacy-users.ts'
 import { bcryptThread, type Comparison } from '../../src/policy/bcrypt-thread.ts'
-import { LEGACY_LIMITS, legacySecrets } from '../../src/policy/legacy-secrets.ts'
+import { dummyHashOf, LEGACY_LIMITS, legacySecrets } from '../../src/policy/legacy-secrets.ts'
 
 const DUMMY = 'dummy hash'
 
@@ -28,11 +29,11 @@ function threadByHand() {
   }
 }
 
-function secretsByHand(nowMs = { value: 0 }) {
+function secretsByHand({ nowMs = { value: 0 }, askedMax = 10_000 } = {}) {
   const hand = threadByHand()
-  const secrets = legacySecrets({ thread: hand.thread, dummyHash: () => DUMMY, now: () => nowMs.value })
-  const ask = (secret: string, changes: { hash?: string | null; source?: string; msLeft?: number } = {}) =>
-    secrets.compare({ secret, hash: `hash of ${secret}`, source: '192.0.2.1', msLeft: 4_000, ...changes })
+  const secrets = legacySecrets({ thread: hand.thread, dummyHash: () => DUMMY, askedMax, now: () => nowMs.value })
+  const ask = (secret: string, changes: { name?: string; hash?: string | null; source?: string; msLeft?: number } = {}) =>
+    secrets.compare({ name: 'billing', secret, hash: `hash of ${secret}`, source: '192.0.2.1', msLeft: 4_000, ...changes })
   return { ...hand, ask, nowMs }
 }
 
@@ -41,9 +42,10 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 describe('secrets of legacy users', () => {
   test('are compared by bcrypt on a thread, right ones and wrong ones', async () => {
-    const secrets = legacySecrets({ thread: bcryptThread(), dummyHash: () => hashSync('nobody', 4) })
+    const secrets = legacySecrets({ thread: bcryptThread(), dummyHash: () => hashSync('nobody', 4), askedMax: 10 })
     const hash = hashSync('correct horse', 4)
-    const ask = (secret: string, of: string | null = hash) => secrets.compare({ secret, hash: of, source: 'a', msLeft: 60_000 })
+    const ask = (secret: string, of: string | null = hash) =>
+      secrets.compare({ name: 'billing', secret, hash: of, source: 'a', msLeft: 60_000 })
     assert.equal(await ask('correct horse'), 'right')
     assert.equal(await ask('correct horsE'), 'wrong')
     assert.equal(await ask('correct horse', null), 'wrong')
@@ -92,6 +94,23 @@ describe('secrets of legacy users', () => {
     assert.deepEqual(compared, [{ secret: 'a', hash: DUMMY }])
   })
 
+  test('of another name that nobody has cost one again, under way or remembered: a quick answer would tell that nobody has it', async () => {
+    const { ask, answer, compared } = secretsByHand()
+    const both = [ask('a', { hash: null, name: 'nobody' }), ask('a', { hash: null, name: 'no one' })]
+    for (const _ of both) {
+      answer()
+      await settle()
+    }
+    assert.deepEqual(await Promise.all(both), ['wrong', 'wrong'])
+    const third = ask('a', { hash: null, name: 'nobody either' })
+    answer()
+    assert.equal(await third, 'wrong')
+    assert.equal(compared.length, 3)
+    // The same name again is remembered, as it is of somebody.
+    assert.equal(await ask('a', { hash: null, name: 'nobody' }), 'wrong')
+    assert.equal(compared.length, 3)
+  })
+
   test('from a source that guesses wait in its own queue, and the others take turns with it', async () => {
     const { ask, answer, compared } = secretsByHand()
     const guesses = Array.from({ length: 100 }, (_, i) => ask(`guess ${i}`, { hash: 'hash of a', source: 'attacker' }))
@@ -121,6 +140,27 @@ describe('secrets of legacy users', () => {
     await settle()
     assert.equal(answers.filter((each) => each === 'busy').length, 1_000 - 1 - LEGACY_LIMITS.waitingMax)
     assert.equal(compared.length, 1)
+  })
+
+  test('that many connections bring at once do not keep all of what is decided at once waiting', async () => {
+    const { ask, answer, compared } = secretsByHand({ askedMax: 3 })
+    const all = Array.from({ length: 10 }, () => ask('a'))
+    await settle()
+    answer()
+    const answers = await Promise.all(all)
+    assert.deepEqual([answers.filter((each) => each === 'right').length, answers.filter((each) => each === 'busy').length], [3, 7])
+    // What is remembered waits for nothing.
+    const other = Array.from({ length: 3 }, (_, i) => ask(`guess ${i}`))
+    assert.equal(await ask('a'), 'right')
+    for (const _ of other) {
+      answer()
+      await settle()
+    }
+    await Promise.all(other)
+    const next = ask('b')
+    answer()
+    assert.equal(await next, 'right')
+    assert.equal(compared.length, 5)
   })
 
   test('that waited too long are not compared: the server has given up', async () => {
@@ -161,6 +201,28 @@ describe('secrets of legacy users', () => {
     const before = compared.length
     assert.equal(await ask('a'), 'right')
     assert.equal(compared.length, before)
+  })
+})
+
+describe('the hash that a name is compared with which nobody has', () => {
+  const user = (name: string, cost: string) => [name, { secret: { kind: 'password', hash: `$2b$${cost}$${'a'.repeat(53)}` } }] as const
+  const users = (...each: ReturnType<typeof user>[]) => ({ ...NO_LEGACY_USERS, byPassword: new Map(each) as never, hash: 'f00d' })
+
+  test('costs what some of the others cost, for each name always the same', () => {
+    const file = users(user('one', '04'), user('two', '10'), user('three', '04'))
+    const names = Array.from({ length: 64 }, (_, i) => `nobody ${i}`)
+    const costs = names.map((name) => dummyHashOf(file, name).slice(4, 6))
+    assert.deepEqual([...new Set(costs)].sort(), ['04', '10'])
+    assert.deepEqual(
+      names.map((name) => dummyHashOf(file, name).slice(4, 6)),
+      costs,
+    )
+  })
+
+  test('is one that bcrypt reads to the end, also where nobody has a password', () => {
+    for (const file of [users(), users(user('one', '12'))]) {
+      assert.match(dummyHashOf(file, 'nobody'), /^\$2b\$1[02]\$[./A-Za-z0-9]{53}$/)
+    }
   })
 })
 

@@ -71,10 +71,11 @@ describe('the first dial after a loss', () => {
     assert.equal(pause(pace, 30 * minute, last), 0)
   })
 
-  test('after the end of a short grant is spread by what the verifier could not', () => {
-    const pace = paceOfFleet(5_000, 10_000)
+  test('after the end of a grant too short for that is spread over what the fleet needs', () => {
+    const pace = paceOfFleet(5_000, 90_000)
     pace.lost('expired')
-    assert.equal(Math.round(pause(pace, 20_000, last)), 9_000)
+    assert.equal(pause(pace, 180_000, first), 0)
+    assert.equal(Math.round(pause(pace, 180_000, last)), 10_000)
   })
 
   test('is at once when the program wants it', () => {
@@ -100,6 +101,20 @@ describe('the next dials', () => {
       [1, 2, 3, 4, 5, 6, 60].map((failures) => Math.round(pace.pauseMs({ nowMs: 0, failures, isRedial: false }, random)))
     assert.deepEqual(pauses(first), [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000])
     assert.deepEqual(pauses(last), [1_500, 3_000, 6_000, 12_000, 24_000, 45_000, 45_000])
+  })
+
+  test('are spread anew by what the fleet needs where the refusal came late, and not where it came at once', () => {
+    const pace = paceOfFleet(5_000)
+    pace.lost('broken')
+    const pause = () => Math.round(pace.pauseMs({ nowMs: 0, failures: 1, isRedial: false }, last))
+    assert.equal(pause(), 10_500)
+    pace.refused(false)
+    assert.equal(pause(), 1_500)
+    pace.refused(true)
+    assert.equal(pause(), 10_500)
+    pace.refused(false)
+    pace.up(null, 0)
+    assert.equal(pause(), 10_500)
   })
 
   test('to a server that is away come about every second, spread by what the fleet needs', () => {

@@ -1,12 +1,15 @@
 /** The trail, read back: every record that takes something away is understood as it was made, and nothing else counts. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { NatsError } from 'nats'
 import { lifecycleMessage, verdictMessage } from '../../src/audit/audit-record.ts'
 import { readFact } from '../../src/audit/fact-record.ts'
+import { factsSince } from '../../src/audit/trail-facts.ts'
 import type { LifecycleEvent } from '../../src/core/audit-event.ts'
 import { type AuditFact, collectFacts } from '../../src/core/backup/facts.ts'
 import { claimsDigest } from '../../src/core/claims-digest.ts'
-import { credentialKey } from '../../src/core/identifiers.ts'
+import { credentialKey, legacyName } from '../../src/core/identifiers.ts'
+import { covers } from '../../src/core/policy/subjects.ts'
 import { verdictEvent } from '../support/audit-events.ts'
 import { handleOf, newCredentialId, newUserNkey } from '../support/records.ts'
 
@@ -170,4 +173,35 @@ describe('the facts of a trail', () => {
     assert.equal(collected(created('one'), created(null)).identities.get(handle)?.owner, null)
     assert.equal(collected(created(null), created('one')).identities.get(handle)?.owner, null)
   })
+})
+
+describe('of a trail that is read back', () => {
+  for (const outcome of ['denied', 'reported'] as const) {
+    test(`a counter that went back counts, where that was ${outcome}`, async () => {
+      const verdict =
+        outcome === 'denied'
+          ? { outcome, reason: 'sign_count_regression' as const }
+          : { outcome, reason: 'sign_count_regression' as const, legacy: { name: legacyName('billing'), kind: 'password' as const } }
+      const event = verdictEvent(verdict, { verified: true })
+      const identity = event.identity ?? assert.fail()
+      const { subject, body } = verdictMessage({ ...event, identity: { ...identity, backupEligible: false } }, origin)
+      const stored = { seq: 1, subject, time: new Date(5), timestamp: new Date(5).toISOString(), string: () => body }
+      // A stream of one record, read as JetStream reads: by a subject and from a sequence.
+      const getMessage = async (_: string, { seq, next_by_subj: filter }: { seq: number; next_by_subj?: string }) => {
+        if (seq <= 1 && (filter === undefined || covers(filter, subject))) return stored
+        const notFound = new NatsError('no message found', '404')
+        notFound.api_error = { code: 404, err_code: 10_037, description: 'no message found' }
+        throw notFound
+      }
+      const info = async () => ({ state: { first_seq: 1, last_seq: 1 } })
+      const connection = { jetstreamManager: async () => ({ streams: { info, getMessage } }) }
+      const position = { stream: 'WEBAUTHN_AUDIT', sequence: 1, storedAt: stored.timestamp }
+      const { facts, gap } = await factsSince(connection as never, position)
+      assert.equal(gap, null)
+      assert.deepEqual(
+        facts.map((fact) => fact.kind === 'credential' && [fact.id, fact.became]),
+        [[identity.credentialId, 'quarantined']],
+      )
+    })
+  }
 })

@@ -10,6 +10,7 @@ import { type LegacyName, parseNonce } from '../identifiers.ts'
 import type { LegacyPort, SignaturePort, XkeyPort } from '../ports.ts'
 import { readOffer } from '../proof.ts'
 import { verifyPlainResume } from '../session.ts'
+import { sourceOf } from '../source-address.ts'
 import { type UserClaims, userClaims } from '../user-claims.ts'
 import type { LegacyKind, LegacyUser } from './legacy-users.ts'
 
@@ -79,7 +80,13 @@ async function judgeOffer(
   }
   const user = offer.kind === 'password' ? users.byPassword.get(offer.user) : users.byToken
   // A name that nobody has costs the same as one that somebody has.
-  const compared = await legacy.compare({ secret: offer.secret, hash: user?.secret.hash ?? null, source: request.clientHost, msLeft })
+  const compared = await legacy.compare({
+    name: offer.kind === 'password' ? offer.user : '',
+    secret: offer.secret,
+    hash: user?.secret.hash ?? null,
+    source: sourceOf(request.clientHost),
+    msLeft,
+  })
   if (compared === 'busy') return denied('legacy_check_busy')
   return compared === 'right' && user !== null && user !== undefined ? passed(user) : denied('legacy_credentials_invalid')
 }

@@ -2,6 +2,8 @@
 import { type Arrival, type Decision, enter, isLate, type Journey } from '../arrival.ts'
 import { answerMarginMs } from '../deadline.ts'
 import type { DenialReason } from '../denial.ts'
+import { guardKeyOf } from '../guard-entry.ts'
+import { parseNonce } from '../identifiers.ts'
 import { eventOf, type Known } from '../known.ts'
 import { refuse } from '../refuse.ts'
 import { isReportable, judgeLegacy, legacyAdmission } from './legacy-admission.ts'
@@ -20,6 +22,12 @@ export async function turnAway(arrival: Arrival, { xkey, world }: Journey, known
   if (!judged.ok) {
     if (judged.denial === denial) known.stage = stage
     return refuse(arrival, world, known, { outcome: 'denied', reason: judged.denial })
+  }
+  // One socket keeps one identity, also where this refusal came before anybody asked the guard.
+  const nonce = parseNonce(request.nonce)
+  if (nonce !== null && (await world.guard.find(guardKeyOf(request, nonce))) !== null) {
+    known.stage = stage
+    return refuse(arrival, world, known, { outcome: 'denied', reason: denial })
   }
   const { claims, grant, facts } = legacyAdmission(judged.value, request, { legacy, id, now, jitter })
   enter(arrival, known, 'record')
