@@ -94,13 +94,15 @@ export async function startDeployment(
       ...options.files,
     },
   })
-  return {
+  const deployment: Deployment = {
     server,
     seeds,
     publicKeys,
     breakGlass,
     url: `nats://localhost:${server.port}`,
     websocketUrl: `ws://localhost:${server.websocketPort}`,
-    stop: () => server.stop(),
+    // The one of now: it may have been restarted.
+    stop: () => deployment.server.stop(),
   }
+  return deployment
 }
