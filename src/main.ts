@@ -12,6 +12,7 @@ import type { Stores } from './nats/stores.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics } from './observability/metrics.ts'
 import type { OperationsListener } from './observability/operations.ts'
+import { createVerdictLog, type VerdictLog } from './observability/verdict-log.ts'
 import { inTime } from './patience.ts'
 import type { PolicyFile } from './policy/policy-file.ts'
 import type { Quarantine } from './quarantine.ts'
@@ -107,14 +108,15 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
 
   const state = await openState(config, { links, audit, policy, log })
   const { stores, kicker, evictions, quarantine } = state
-  parts.stores = stores
-  parts.breakGlass = state.breakGlass
+  Object.assign(parts, { stores, breakGlass: state.breakGlass })
   started.push(state.stop)
+  const verdicts = createVerdictLog(log)
   const callout = openCallout(config, {
     links,
     stores,
     policy,
     log,
+    verdicts,
     metrics,
     audit: audit.publisher.audit,
     credentials: quarantine.watched,
@@ -137,6 +139,7 @@ async function assemble(config: Config, log: Logger, parts: Parts, started: (() 
   return verifierOf({
     readiness,
     callout,
+    verdicts,
     admin,
     enrolment,
     people,
@@ -221,6 +224,7 @@ function becomeReady({
 async function stop(verifier: {
   readiness: Readiness
   callout: AuthCallout
+  verdicts: VerdictLog
   admin: AdminApi
   enrolment: Enrolment | null
   people: People | null
@@ -239,6 +243,7 @@ async function stop(verifier: {
   const {
     readiness,
     callout,
+    verdicts,
     admin,
     enrolment,
     people,
@@ -267,6 +272,7 @@ async function stop(verifier: {
   await step('readiness', () => readiness.stop())
   await step('leave', () => callout.leave())
   await step('in flight', () => callout.idle())
+  verdicts.settle()
   await step('quarantine', () => quarantine.settled())
   await step('enrolment', () => enrolment?.app.close())
   await step('admin', () => admin.stop())

@@ -21,7 +21,7 @@ import { xkeyFromSeed } from './nats/xkey.ts'
 import type { Logger } from './observability/logger.ts'
 import type { MetricSources, Metrics } from './observability/metrics.ts'
 import { createOperationsListener, type OperationsListener } from './observability/operations.ts'
-import { createVerdictLog } from './observability/verdict-log.ts'
+import type { VerdictLog } from './observability/verdict-log.ts'
 import { untilThere } from './patience.ts'
 import { type PolicyFile, PolicyInvalid, type PolicyRefusal, watchPolicyFile } from './policy/policy-file.ts'
 import type { Readiness } from './readiness.ts'
@@ -188,6 +188,7 @@ export function openCallout(
     stores,
     policy,
     log,
+    verdicts,
     metrics,
     audit,
     credentials,
@@ -199,6 +200,7 @@ export function openCallout(
     credentials: CredentialPort
     policy: PolicyFile
     log: Logger
+    verdicts: VerdictLog
     metrics: Metrics
     audit: AuditPort
     crypto: Crypto
@@ -209,7 +211,6 @@ export function openCallout(
   const next = heldNext(config)
   const signatures = nkeySignatures(crypto.ed25519)
   const limits = createSignatureLimits(signatureLimits)
-  const logVerdict = createVerdictLog(log)
   const { sessions, identities, guard } = stores
   const world = { credentials, sessions, identities, guard, audit, signatures, limits, legacy, policy: policy.current }
   const journeyWith = ({ issuerSeedFile, xkeySeedFile }: Pick<Config['callout'], 'issuerSeedFile' | 'xkeySeedFile'>): Journey => {
@@ -225,7 +226,7 @@ export function openCallout(
     observer: {
       verdict: (event) => {
         metrics.verdict(event)
-        logVerdict(event)
+        verdicts.verdict(event)
       },
       stage: metrics.stage,
       // One that found no room is a verdict, `overloaded`, and counted as such.

@@ -31,11 +31,7 @@ export async function followConnection(
       else if (status.type === 'disconnect') pace.lost('broken')
       else if (WANTED.has(status.type)) pace.lost('wanted')
       else if (saysExpired(status)) pace.lost('expired')
-      else if (saysRefused(status)) {
-        const taken = refusal(attempts.sinceBegun(performance.now()), { acceptedMs, pace })
-        attempts.refused(taken)
-        pace.refused(taken === 'unanswered')
-      }
+      else if (saysRefused(status)) attempts.refused(refusal(attempts.sinceBegun(performance.now()), { acceptedMs, pace }))
     }
   } finally {
     attempts.watch(false)

@@ -24,8 +24,6 @@ export interface ReconnectPace {
   lost(why: Loss): void
   /** Why the connection is not up, or null where nothing was told. */
   loss(): Loss | null
-  /** An attempt was refused: at once, so that there is room for more, or late. Without this it counts as late. */
-  refused(isLate: boolean): void
   /**
    * Milliseconds from now to the next dial, drawn anew at each call. `failures`: what was refused since it was up;
    * `isRedial`: a dial that did not get that far was made since.
@@ -51,7 +49,6 @@ export function createReconnectPace(): ReconnectPace {
   let last: (ServerCount & { upAt: number }) | null = null
   let fleet: number | null = null
   let loss: Loss | null = null
-  let isLate = true
 
   const spreadMs = () => Math.min(spreadMillisecondsMax, ((fleet ?? 0) / connectionsPerSecond) * 1_000)
 
@@ -62,15 +59,11 @@ export function createReconnectPace(): ReconnectPace {
       else if (server !== null) fleet ??= server.clientId * firstCountFactor
       last = server === null ? null : { ...server, upAt: nowMs }
       loss = null
-      isLate = true
     },
     lost(why) {
       loss ??= why
     },
     loss: () => loss,
-    refused(late) {
-      isLate = late
-    },
     pauseMs({ nowMs, failures, isRedial }, random) {
       const jittered = loss === 'expired' && last !== null ? (nowMs - last.upAt) * expiryJitterShare : 0
       // All or nothing: a short grant may have ended with its session, to the second, and so have the others'.
@@ -80,8 +73,9 @@ export function createReconnectPace(): ReconnectPace {
         return (loss === 'expired' ? 0 : headStartMilliseconds) + random() * spread
       }
       const step = stepMs(failures)
-      // Half of the step is certain. The rest is chance: as wide as the step, and as the fleet needs where it is not spread yet.
-      return 0.5 * step + random() * (isRedial || isLate ? Math.max(step, spread) : step)
+      // Half of the step is certain. The rest is chance, as wide as the step and as the fleet needs: each of its rounds is
+      // as much work as the first.
+      return 0.5 * step + random() * Math.max(step, spread)
     },
     spreadMs,
   }

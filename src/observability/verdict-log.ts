@@ -7,30 +7,40 @@ import { type Logger, verdictLine } from './logger.ts'
 
 const linesPerSecondMax = 20
 
+export interface VerdictLog {
+  verdict(event: VerdictEvent): void
+  /** Counts what has had no line so far, as when the verifier stops. */
+  settle(): void
+}
+
 /** Logs the verdicts that it is given. `nowMs` is monotonic. */
-export function createVerdictLog(log: Logger, nowMs: () => number = () => performance.now()): (event: VerdictEvent) => void {
+export function createVerdictLog(log: Logger, nowMs: () => number = () => performance.now()): VerdictLog {
   const lines = new Map<string, number>()
   let second = 0
   let leftOut = 0
 
-  function begin(now: number): void {
+  function settle(): void {
     if (leftOut > 0) log.warn({ verdicts: leftOut }, 'refusals without a line of their own')
     leftOut = 0
-    lines.clear()
-    second = now
   }
 
-  return (event) => {
+  function verdict(event: VerdictEvent): void {
     const { outcome, reason } = event.verdict
     const now = Math.floor(nowMs() / 1000)
-    if (now !== second) begin(now)
-    if (outcome === 'granted' || event.verified) return verdictLine(log, event)
+    if (now !== second) {
+      settle()
+      lines.clear()
+      second = now
+    }
     const written = lines.get(reason) ?? 0
-    if (written >= linesPerSecondMax) {
+    const hasProven = outcome === 'granted' || event.verified
+    if (!hasProven && written >= linesPerSecondMax) {
       leftOut++
       return
     }
-    lines.set(reason, written + 1)
+    if (!hasProven) lines.set(reason, written + 1)
     verdictLine(log, event)
   }
+
+  return { verdict, settle }
 }

@@ -16,9 +16,10 @@ function logged(add: (log: (event: VerdictEvent) => void, wait: (ms: number) => 
   let now = 0
   const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Line) }
   const log = createVerdictLog(createLogger({ level: 'info', name: 'test', stream }), () => now)
-  add(log, (ms) => {
+  add(log.verdict, (ms) => {
     now += ms
   })
+  log.settle()
   return lines
 }
 
