@@ -16,6 +16,8 @@ const lookMs = 10_000
 const answersMsMax = 1_000
 /** After the first answer: how long to wait for another server's. */
 const answersJitterMs = 250
+/** After a reconnect once more: what was granted in the second before it may be on a server that nobody saw yet. */
+const lookAgainMs = 2_000
 // In a cluster one look may miss a server that is busy.
 const keptMs = 30_000
 // nats-server.conf as shipped: until a server said otherwise.
@@ -47,14 +49,20 @@ export function watchServers(link: Link, onSeen: (ids: ReadonlySet<string>, aske
   const lookSafely = () => void look().catch(() => undefined)
   const timer = setInterval(lookSafely, lookMs)
   timer.unref()
+  let again: NodeJS.Timeout | undefined
   const stopListening = link.onChange((connected) => {
-    if (connected) lookSafely()
+    clearTimeout(again)
+    if (!connected) return
+    lookSafely()
+    again = setTimeout(lookSafely, lookAgainMs)
+    again.unref()
   })
   lookSafely()
   return {
     authTimeoutSeconds: () => authTimeoutSeconds,
     stop() {
       clearInterval(timer)
+      clearTimeout(again)
       stopListening()
     },
   }

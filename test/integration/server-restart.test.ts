@@ -5,7 +5,7 @@ import { watchServers } from '../../src/nats/server-watch.ts'
 import { createSystem } from '../../src/nats/system.ts'
 import { startDeployment } from '../support/deployment.ts'
 import { linkTo } from '../support/links.ts'
-import { NATS_LINES } from '../support/nats-server.ts'
+import { NATS_LINES, type RunningNatsServer } from '../support/nats-server.ts'
 import { type Product, startProduct } from '../support/product.ts'
 import { proof } from '../support/proofs.ts'
 import { type RawClient, rawClient } from '../support/raw-client.ts'
@@ -22,15 +22,21 @@ roles:
 for (const line of NATS_LINES) {
   describe(`after nats-server ${line} restarts`, () => {
     let product: Product | undefined
+    let restarted: RunningNatsServer | undefined
     const clients: RawClient[] = []
     afterEach(async () => {
       for (const client of clients.splice(0)) client.close()
       await product?.stop()
-      product = undefined
+      await restarted?.stop()
+      product = restarted = undefined
     })
+    const restart = async ({ deployment }: Product) => {
+      restarted = await deployment.server.restart()
+    }
 
     async function start() {
-      const running = await startProduct({ line, policy: POLICY })
+      // What is asked before the verifier is back need not be waited for so long.
+      const running = await startProduct({ line, policy: POLICY, edit: (config) => config.replace('timeout: 5', 'timeout: 2') })
       product = running
       const who = await running.enrolled('orders', { roles: ['one-place'] })
       const connect = async () => {
@@ -45,7 +51,7 @@ for (const line of NATS_LINES) {
     test('an identity has its places again, for grants that would have lasted an hour', { timeout: 60_000 }, async () => {
       const { running, connect } = await start()
       assert.equal(await connect(), 'Authorization Violation')
-      running.deployment.server = await running.deployment.server.restart()
+      await restart(running)
       while ((await connect()) !== 'PONG');
       assert.equal(await connect(), 'Authorization Violation')
     })
@@ -54,7 +60,7 @@ for (const line of NATS_LINES) {
       const { running } = await start()
       const before = clients[0]?.info
       assert.ok(before !== undefined)
-      running.deployment.server = await running.deployment.server.restart()
+      await restart(running)
       const link = await linkTo(running.deployment, 'verifierSys')
       const system = createSystem(link)
       assert.equal(await system.kick({ serverId: before.server_id, clientId: before.client_id }), 'gone')
@@ -76,11 +82,10 @@ for (const line of NATS_LINES) {
       await first
       assert.equal(servers.authTimeoutSeconds(), 3)
       const second = next()
-      deployment.server = await deployment.server.restart()
+      restarted = await deployment.server.restart()
       await second
       servers.stop()
       await link.drain()
-      await deployment.stop()
       // Each look found one server, and the one after the restart goes by another id.
       assert.deepEqual(
         seen.map((ids) => ids.length),
