@@ -1,5 +1,6 @@
 /** `decide` alone: real bytes in, signed answer out, stores and audit as plain objects. */
-import { type Arrival, decide, type Journey } from '../src/core/decide.ts'
+import type { Arrival, Journey } from '../src/core/arrival.ts'
+import { decide } from '../src/core/decide.ts'
 import type { AccountName } from '../src/core/identifiers.ts'
 import { encodeSeed } from '../src/core/nkey.ts'
 import { nkeySignatures } from '../src/core/nkey-signatures.ts'

@@ -27,8 +27,6 @@ import { checkCredentialState } from './webauthn/credential.ts'
 import { expectedAssertion } from './webauthn/relying-party.ts'
 import { moveSignCount, quarantine } from './webauthn/sign-count.ts'
 
-export type { Arrival, Decision, Journey }
-
 /** Decides one request and does what the verdict needs: counter, session, audit record, answer. Never throws. */
 export async function decide(arrival: Arrival, journey: Journey): Promise<Decision> {
   // One policy from beginning to end: what a record names is what the verdict came from, whatever is loaded meanwhile.

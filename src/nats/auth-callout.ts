@@ -4,11 +4,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { NatsConnection, Service, ServiceMsg } from 'nats'
+import type { Arrival, Journey } from '../core/arrival.ts'
 import type { VerdictEvent } from '../core/audit-event.ts'
 import { claimOf, type IncomingRequest, readRequest, type UnverifiedRequest } from '../core/authorization-request.ts'
 import type { Checked } from '../core/checked.ts'
 import { isTooLate } from '../core/deadline.ts'
-import { type Arrival, decide, type Journey } from '../core/decide.ts'
+import { decide } from '../core/decide.ts'
 import type { Stage } from '../core/denial.ts'
 import { sourceOf } from '../core/source-address.ts'
 import { createWaitingRoom, type Waiting } from './waiting-room.ts'

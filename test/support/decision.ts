@@ -1,6 +1,7 @@
 /** Deciding one request of a scenario in a world in memory, and reading the answer. */
 import assert from 'node:assert/strict'
-import { type Decision, decide } from '../../src/core/decide.ts'
+import type { Decision } from '../../src/core/arrival.ts'
+import { decide } from '../../src/core/decide.ts'
 import { opensslEd25519 } from '../../src/core/ed25519.ts'
 import type { AccountName } from '../../src/core/identifiers.ts'
 import { encodeSeed } from '../../src/core/nkey.ts'

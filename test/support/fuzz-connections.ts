@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { verifyAuthenticationResponse } from '@simplewebauthn/server'
-import { decide, type Journey } from '../../src/core/decide.ts'
+import type { Journey } from '../../src/core/arrival.ts'
+import { decide } from '../../src/core/decide.ts'
 import { DENIALS } from '../../src/core/denial.ts'
 import { opensslEd25519 } from '../../src/core/ed25519.ts'
 import type { AccountName } from '../../src/core/identifiers.ts'

@@ -3,7 +3,8 @@
  * nodes of a cluster. They are asked without sockets between, so a race says who is asked and when.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { type Decision, decide, type Journey } from '../../src/core/decide.ts'
+import type { Decision, Journey } from '../../src/core/arrival.ts'
+import { decide } from '../../src/core/decide.ts'
 import { opensslEd25519 } from '../../src/core/ed25519.ts'
 import { lengthPrefixed } from '../../src/core/encoding.ts'
 import { activateCredential, beginEnrolment, type EnrolmentWorld, registerCredential } from '../../src/core/enrolment/enrolment-steps.ts'

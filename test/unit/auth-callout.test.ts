@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Journey } from '../../src/core/arrival.ts'
 import type { VerdictEvent } from '../../src/core/audit-event.ts'
-import type { Journey } from '../../src/core/decide.ts'
 import { DEFAULT_PERSON_ENROLMENT } from '../../src/core/policy/policy.ts'
 import { createAuthCallout } from '../../src/nats/auth-callout.ts'
 import { worldOf } from '../support/decision.ts'
