@@ -75,10 +75,22 @@ function parse(command: Command, args: readonly string[]) {
     ]),
   )
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    return parseArgs({ args: withIdsLast(args), options, allowPositionals: true, strict: true })
   } catch (error) {
     throw new UsageError(wrongOption(error, command, args))
   }
+}
+
+// One credential id in 64 begins with a dash, and is no option: no option has so long a name.
+const idPattern = /^-[A-Za-z0-9_-]{21,}$/
+
+/** The arguments, ids that look like options behind the mark that ends options. */
+function withIdsLast(args: readonly string[]): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length
+  const options = args.slice(0, end)
+  const ids = options.filter((arg) => idPattern.test(arg))
+  if (ids.length === 0) return [...args]
+  return [...options.filter((arg) => !idPattern.test(arg)), '--', ...ids, ...args.slice(end + 1)]
 }
 
 // parseArgs repeats the argument in its message; an argument may be a secret that somebody put in the wrong place.

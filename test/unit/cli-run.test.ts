@@ -64,6 +64,19 @@ describe('a command line', () => {
     assert.equal(seen?.text('absent'), undefined)
   })
 
+  test('takes an id that begins with a dash for an argument, wherever it stands', async () => {
+    const id = '-qBzmEXsLy1reSwFj-NfN8-L0mVmwkCCIrrxKpKQM4Q'
+    for (const args of [
+      ['greet', id, '--loud'],
+      ['greet', '--loud', id],
+      ['greet', '--loud', '--', id],
+      ['greet', `-${id}`, '--loud'],
+    ]) {
+      assert.equal((await outcome(...args)).code, EXIT.ok, args.join(' '))
+      assert.deepEqual([seen?.positionals[0]?.endsWith(id), seen?.flag('loud')], [true, true])
+    }
+  })
+
   test('with nothing, --help or --version does what people expect', async () => {
     for (const args of [[], ['--help'], ['-h']]) assert.deepEqual(await outcome(...args), { code: EXIT.ok, out: 'the help', err: '' })
     for (const args of [['--version'], ['-V']]) assert.equal((await outcome(...args)).out, '1.2.3')
