@@ -72,12 +72,13 @@ const replace: Command = {
 export const rotateCommands: readonly Command[] = [begin, finish, replace]
 
 function keysOf(input: CommandInput): RotatingKey[] {
-  return [...new Set(input.positionals)].map((text) => {
+  const keys = input.positionals.map((text) => {
     // Nobody may rotate one of the two alone, so both names are good.
     const key = ROTATING_KEYS.find((known) => known === (text === 'xkey' ? 'issuer' : text))
     if (key === undefined) throw new UsageError(`no key \`${text}\`; write ${names} (issuer and xkey go together)`)
     return key
   })
+  return [...new Set(keys)]
 }
 
 /** Verifiers first: they know both keys before a server knows one of them alone. */

@@ -132,6 +132,11 @@ describe('the rotate commands', () => {
     assert.equal(existsSync(join(dir, 'keys/verifier/issuer.next.seed')), true)
   })
 
+  test('plan nothing twice when both names of the pair are written', async () => {
+    const planned = await typed('rotate', 'begin', 'issuer', 'xkey', 'issuer', '--dry-run', '--json')
+    assert.deepEqual(planned.out, (await typed('rotate', 'begin', 'issuer', '--dry-run', '--json')).out)
+  })
+
   test('half a pair of next seeds is a mistake that the verifier does not start with', async () => {
     await typed('rotate', 'begin', 'issuer')
     rmSync(join(dir, 'keys/verifier/xkey.next.seed'))
