@@ -14,9 +14,10 @@ export interface RawClient {
   close(): void
 }
 
-/** Opens a connection from `localAddress` and reads INFO. */
-export async function rawClient(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
-  const socket = connect({ port, host: '127.0.0.1', localAddress })
+/** Opens a connection, from `localAddress` where it is given, and reads INFO. */
+export async function rawClient(port: number, localAddress?: string): Promise<RawClient> {
+  // An address that is bound first needs a port that no ended connection holds, and thousands of those make it a search.
+  const socket = connect({ port, host: '127.0.0.1', ...(localAddress === undefined ? {} : { localAddress }) })
   await once(socket, 'connect')
   const lines: string[] = []
   const waiting: ((line: string) => void)[] = []
