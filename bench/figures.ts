@@ -57,7 +57,7 @@ function medians(figures: readonly Figures[]): Figures {
 }
 
 /** Ratio of one member of two rows, round by round; null where either is not there. */
-export function ratioOf(row: Measured | undefined, to: Measured | undefined, member: 'cpuMicros' | 'perSecond' = 'cpuMicros') {
+function ratioOf(row: Measured | undefined, to: Measured | undefined, member: 'cpuMicros' | 'perSecond' = 'cpuMicros') {
   if (row === undefined || to === undefined || row.figures.length === 0) return null
   const ratios = row.figures.map((each, round) => (each[member] ?? Number.NaN) / (to.figures[round]?.[member] ?? Number.NaN))
   return { ratio: median(ratios), spread: spread(ratios) }

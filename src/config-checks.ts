@@ -2,6 +2,7 @@
 import { identityProviderProblems } from './config-identity-providers.ts'
 import { isLoopbackListener, type RawConfig } from './config-schema.ts'
 import { canonicalServerUrl, isLoopbackHost, parseServerUrl, serverUrlParts } from './core/identifiers.ts'
+import { parseUrl } from './core/server-address.ts'
 
 export interface ConfigProblem {
   where: (string | number)[]
@@ -77,9 +78,8 @@ function originProblem(origin: string, rpId: string): string | null {
 }
 
 function isHttpOrigin(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  if (url.origin !== text) return false
+  const url = parseUrl(text)
+  if (url === null || url.origin !== text) return false
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
 }
 

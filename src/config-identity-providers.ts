@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isLoopbackHost, parseRoleName } from './core/identifiers.ts'
 import { parsePointer } from './core/people/json-pointer.ts'
 import { safeText } from './core/safe-text.ts'
+import { parseUrl } from './core/server-address.ts'
 import type { IdpConfig } from './idp/idp-config.ts'
 
 const providersMax = 16
@@ -130,7 +131,7 @@ function problemsOf(provider: RawProvider, index: number, all: readonly RawProvi
 
 /** OIDC Discovery §3 and §4: https without query or fragment; http proves nothing beyond this machine. */
 function issuerProblem(text: string): string | null {
-  const url = URL.canParse(text) ? new URL(text) : null
+  const url = parseUrl(text)
   const isSecure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname))
   if (url === null || !isSecure) return 'write https://…, and http:// for loopback alone'
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '' || /[?#\s]/.test(text))

@@ -159,7 +159,7 @@ async function apply(plan: RestorePlan, { header, end }: Backup, gap: boolean, {
 }
 
 /** How many records each action writes. */
-export function countActions({ writes }: RestorePlan): Record<RestoreAction, number> {
+function countActions({ writes }: RestorePlan): Record<RestoreAction, number> {
   const counts = { restored: 0, narrowed: 0, reserved: 0, held: 0 }
   for (const { action } of writes) counts[action]++
   return counts

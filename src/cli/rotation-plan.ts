@@ -33,7 +33,7 @@ export interface ServerFiles {
   keysConf: string
 }
 
-export function serverFiles(config: Config): ServerFiles {
+function serverFiles(config: Config): ServerFiles {
   const dir = dirname(config.file)
   return { conf: join(dir, 'nats-server.conf'), keysConf: join(dir, 'nats-server.keys.conf') }
 }

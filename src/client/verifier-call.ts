@@ -1,5 +1,6 @@
 /** One POST to the verifier and what comes back: bounded in size and time, without redirects, with errors that name no secret. */
 import { fromUtf8 } from '../core/encoding.ts'
+import { parseUrl } from '../core/server-address.ts'
 import { type ClientErrorCode, WebAuthnClientError } from './client-error.ts'
 
 export interface CallOptions {
@@ -24,7 +25,7 @@ const MISDIRECTED_CODE = 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'
 
 /** The origin that is dialled, which challenges are bound to: `https://host[:port]`; `http://` only to this very machine. */
 export function verifierOrigin(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null
+  const url = parseUrl(text)
   if (url === null || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
     throw new WebAuthnClientError('url_invalid', "reading the verifier's address: it must be https://host or https://host:port")
   }

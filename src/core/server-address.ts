@@ -11,11 +11,12 @@ export type ServerUrl = string & { readonly [brand]: 'ServerUrl' }
 const DEFAULT_PORTS = { nats: 4222, tls: 4222, ws: 80, wss: 443 } as const
 
 // Asked often, Node 20's URL.canParse says yes to some text outside ASCII that the parser refuses; so the parser is asked.
-function hostIn(text: string): string | undefined {
+/** `text` as a URL, or null. */
+export function parseUrl(text: string): URL | null {
   try {
-    return new URL(text).hostname
+    return new URL(text)
   } catch {
-    return undefined
+    return null
   }
 }
 
@@ -24,7 +25,7 @@ function hostIn(text: string): string | undefined {
 function isCanonicalHost(host: string): boolean {
   const isName = host.length <= 253 && host.split('.').every((label) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label))
   if (!isName && !host.startsWith('[')) return false
-  return hostIn(`http://${host}`) === host
+  return parseUrl(`http://${host}`)?.hostname === host
 }
 
 /** A URL that is already in the protocol's one canonical spelling, or null: nothing is normalised (protocol §2). */
@@ -41,7 +42,7 @@ export function canonicalServerUrl(text: string): ServerUrl | null {
   const match = /^(?:(nats|tls|ws|wss):\/\/)?([^\s/\\@?#%]+)\/?$/i.exec(text.trim())
   if (match === null) return null
   const scheme = (match[1] ?? 'nats').toLowerCase() as keyof typeof DEFAULT_PORTS
-  const host = hostIn(`http://${match[2]}`)?.replace(/\.$/, '')
+  const host = parseUrl(`http://${match[2]}`)?.hostname.replace(/\.$/, '')
   if (host === undefined) return null
   const port = /:([0-9]+)$/.exec((match[2] as string).replace(/^\[[^\]]*\]/, ''))?.[1] ?? String(DEFAULT_PORTS[scheme])
   return parseServerUrl(`${scheme}://${host}:${Number(port)}`)

@@ -1,6 +1,7 @@
 /** What a provider says of itself (OIDC Discovery): fetched when it is first needed, so that one that is down stops nothing. */
 import * as client from 'openid-client'
 import { isLoopbackHost } from '../core/identifiers.ts'
+import { parseUrl } from '../core/server-address.ts'
 import type { IdpConfig } from './idp-config.ts'
 import { kept } from './kept.ts'
 import { type ProviderFetch, ProviderTrouble } from './provider-fetch.ts'
@@ -50,19 +51,10 @@ type Endpoint = 'authorization_endpoint' | 'token_endpoint' | 'jwks_uri' | 'user
 
 function endpoint(metadata: client.ServerMetadata, name: Endpoint): URL {
   const address = metadata[name]
-  const url = typeof address === 'string' ? parsed(address) : null
+  const url = typeof address === 'string' ? parseUrl(address) : null
   if (typeof address !== 'string' || url === null) throw new ProviderTrouble(`its metadata has no ${name}`)
   // Plain HTTP stays on loopback, and only where the issuer is there too.
   const isAllowed = address.startsWith('https:') || (isPlain(metadata.issuer) && isPlain(address))
   if (!isAllowed) throw new ProviderTrouble(`its ${name} is not https`)
   return url
-}
-
-// A provider's text goes to the parser itself: asked often, Node 20's URL.canParse says yes to some that the parser refuses.
-function parsed(text: string): URL | null {
-  try {
-    return new URL(text)
-  } catch {
-    return null
-  }
 }

@@ -51,7 +51,7 @@ export function littleEndian(number: bigint): Buffer {
   return Buffer.from(number.toString(16).padStart(64, '0'), 'hex').reverse()
 }
 
-export function fromLittleEndian(bytes: Uint8Array): bigint {
+function fromLittleEndian(bytes: Uint8Array): bigint {
   return BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`)
 }
 

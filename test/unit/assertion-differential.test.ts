@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { verifyAuthenticationResponse } from '@simplewebauthn/server'
 import fc from 'fast-check'
 import { verifyAssertion } from '../../src/core/webauthn/assertion.ts'
 import { parseAssertionResponse } from '../../src/core/webauthn/assertion-response.ts'
 import { type AssertionCase, bytesOf, verdictOf } from '../support/assertion-case.ts'
 import { bentAssertion } from '../support/assertion-mutations.ts'
+import { isAcceptedByLibrary } from '../support/library-verdict.ts'
 import { b64u } from '../support/test-authenticator.ts'
 
 /** Every reason with which we deny what the library accepts (docs/webauthn.md has the same list). */
@@ -22,26 +22,6 @@ const STRICTER: Record<string, string> = {
   backup_eligibility_changed: 'the library is not told what was enrolled',
   algorithm_refused: 'the algorithm is no longer allowed, or the key has members that WebAuthn forbids',
   signature_invalid: 'an ECDSA signature that is BER but not DER',
-}
-
-/** What the library says; a machine is judged without its rules about UP and UV, which ours replace. */
-async function isAcceptedByLibrary({ response, credential, expected }: AssertionCase): Promise<boolean> {
-  try {
-    const { verified } = await verifyAuthenticationResponse({
-      response,
-      expectedChallenge: b64u(expected.challenge),
-      expectedOrigin: [...expected.origins],
-      expectedRPID: expected.rpId,
-      credential: { id: credential.id, publicKey: Uint8Array.from(bytesOf(credential.publicKey)), counter: credential.signCount },
-      ...(expected.class === 'machine'
-        ? { advancedFIDOConfig: { userVerification: 'discouraged' as const } }
-        : { requireUserVerification: expected.requireUserVerification }),
-    })
-    return verified
-  } catch {
-    // The library says no by throwing.
-    return false
-  }
 }
 
 describe('against verifyAuthenticationResponse', () => {

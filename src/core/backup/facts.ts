@@ -107,7 +107,7 @@ export function collectFacts(): { add(fact: AuditFact): void; facts: Facts } {
 }
 
 /** Whether both are the same person or machine. */
-export function isSameOwner(one: Owner | null, other: Owner | null): boolean {
+function isSameOwner(one: Owner | null, other: Owner | null): boolean {
   return one !== null && other !== null && one.class === other.class && one.issuer === other.issuer && one.subject === other.subject
 }
 
