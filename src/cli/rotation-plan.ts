@@ -97,14 +97,20 @@ export function rotating(config: Config): RotatingKey[] {
 const NO_NEXT =
   'nats-webauthn.yaml names no next_issuer_seed_file and next_xkey_seed_file, or says `xkey: none`: only `rotate replace issuer` is possible'
 
-/** The next seeds, and a nats-server that knows them: users beside the old ones, issuer and xkey instead of them. */
-export function planBegin(keys: readonly RotatingKey[], config: Config): RotationPlan {
+/** What every change of keys starts from: their seeds, the server's files as they are, and why it may not begin. */
+function rotated(keys: readonly RotatingKey[], config: Config) {
   const { seeds, problems } = seedsOf(keys, config)
-  const { next: nextFiles, xkeySeedFile } = config.callout
-  if (keys.includes('issuer') && (nextFiles === null || xkeySeedFile === null)) problems.push(NO_NEXT)
   const files = serverFiles(config)
   const before = readServerFiles(files)
   if (before === null) problems.push(`${files.conf} and ${files.keysConf} are not both there`)
+  return { seeds, problems, files, before }
+}
+
+/** The next seeds, and a nats-server that knows them: users beside the old ones, issuer and xkey instead of them. */
+export function planBegin(keys: readonly RotatingKey[], config: Config): RotationPlan {
+  const { seeds, problems, files, before } = rotated(keys, config)
+  const { next: nextFiles, xkeySeedFile } = config.callout
+  if (keys.includes('issuer') && (nextFiles === null || xkeySeedFile === null)) problems.push(NO_NEXT)
   if (problems.length > 0 || before === null) return { changes: [], problems }
   const after = { ...before }
   const changes: FileChange[] = []
@@ -142,10 +148,7 @@ export function planFinish(config: Config): RotationPlan {
 
 /** New seeds in the place of the old ones at once: for one that somebody else has. */
 export function planReplace(keys: readonly RotatingKey[], config: Config): RotationPlan {
-  const { seeds, problems } = seedsOf(keys, config)
-  const files = serverFiles(config)
-  const before = readServerFiles(files)
-  if (before === null) problems.push(`${files.conf} and ${files.keysConf} are not both there`)
+  const { seeds, problems, files, before } = rotated(keys, config)
   if (problems.length > 0 || before === null) return { changes: [], problems }
   const after = { ...before }
   const changes: FileChange[] = []
