@@ -71,13 +71,13 @@ function ed25519Of(sodium: Sodium): Ed25519 {
       if (seed.length !== ED25519_SEED_BYTES) throw new Error('reading an Ed25519 seed: it does not have 32 bytes')
       const publicKey = new Uint8Array(publicKeyBytes)
       const secretKey = new Uint8Array(secretKeyBytes)
+      const signature = Buffer.alloc(ED25519_SIGNATURE_BYTES)
       sodium.crypto_sign_seed_keypair(publicKey, secretKey, Uint8Array.from(seed))
       return {
         publicKey,
         sign(message) {
-          const signature = new Uint8Array(ED25519_SIGNATURE_BYTES)
           sodium.crypto_sign_detached(signature, message, secretKey)
-          return signature
+          return Uint8Array.from(signature)
         },
       }
     },
@@ -87,16 +87,22 @@ function ed25519Of(sodium: Sodium): Ed25519 {
 function secretBoxOf(sodium: Sodium): SecretBox {
   return {
     seal(plain, nonce, key) {
-      const box = new Uint8Array(plain.length + macBytes)
+      const box = pooled(plain.length + macBytes)
       sodium.crypto_secretbox_easy(box, plain, nonce, key)
       return box
     },
     open(box, nonce, key) {
       if (box.length < macBytes) return null
-      const plain = new Uint8Array(box.length - macBytes)
+      const plain = pooled(box.length - macBytes)
       return sodium.crypto_secretbox_open_easy(plain, box, nonce, key) ? plain : null
     },
   }
+}
+
+/** Bytes of Node's pool, to be overwritten: every request and every answer has a box. */
+function pooled(length: number): Uint8Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(length)
+  return new Uint8Array(buffer, byteOffset, length)
 }
 
 const PROBE = utf8('probe')

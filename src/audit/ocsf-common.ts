@@ -29,7 +29,7 @@ export function metadata(origin: RecordOrigin, record: { id: string; code: strin
     uid: record.id,
     event_code: record.code,
     log_name: `audit.webauthn.${record.code}`,
-    ...(record.correlates === null ? {} : { correlation_uid: record.correlates }),
+    correlation_uid: record.correlates ?? undefined,
   }
 }
 

@@ -1,5 +1,5 @@
 /** Verdicts as OCSF 1.8.0 Authentication events (class 3002). Pure: the same event gives the same record. */
-import type { ConnectionFacts, IdentityFacts, Verdict, VerdictEvent } from '../core/audit-event.ts'
+import type { ConnectionFacts, GrantFacts, IdentityFacts, Verdict, VerdictEvent } from '../core/audit-event.ts'
 import { DENIALS, ERRORS, GRANTS } from '../core/denial.ts'
 import { safeText } from '../core/safe-text.ts'
 import { endpointOf, identityUid, metadata, type RecordOrigin, safeList, textCharsMax } from './ocsf-common.ts'
@@ -21,11 +21,17 @@ function correlatesOf(event: VerdictEvent): string | null {
   return mayFollow ? event.id : null
 }
 
-/** One record of one verdict, or of several coalesced ones: then it says only what they share. */
+/**
+ * One record of one verdict, or of several coalesced ones: then it says only what they share. A member that is undefined is
+ * not in the record: written out, all records have one shape, and every grant makes one.
+ */
 export function verdictRecord(event: VerdictEvent, code: string, origin: RecordOrigin) {
-  const { verdict, connection, identity, grant } = event
+  const { verdict, connection, grant } = event
   const admitted = verdict.outcome === 'granted' || verdict.outcome === 'reported'
   const single = event.count === 1
+  const identity = single ? event.identity : null
+  const proven = verdict.outcome === 'reported' ? null : identity
+  const severity = severityOf(verdict)
   return {
     activity_id: 1,
     activity_name: 'Logon',
@@ -37,29 +43,36 @@ export function verdictRecord(event: VerdictEvent, code: string, origin: RecordO
     type_name: 'Authentication: Logon',
     time: event.at,
     metadata: metadata(origin, { id: recordId(event), code, correlates: correlatesOf(event) }),
-    ...severityOf(verdict),
+    severity_id: severity.severity_id,
+    severity: severity.severity,
     status_id: admitted ? 1 : 2,
     status: admitted ? 'Success' : 'Failure',
     status_code: verdict.reason,
     status_detail: docOf(verdict),
-    ...(single ? {} : { count: event.count, start_time: event.firstAt, end_time: event.lastAt }),
+    count: single ? undefined : event.count,
+    start_time: single ? undefined : event.firstAt,
+    end_time: single ? undefined : event.lastAt,
     duration: Math.round(event.durationMs),
-    user: verdict.outcome === 'reported' ? legacyUserOf(verdict) : userOf(single ? identity : null, grant?.roles ?? []),
+    user: verdict.outcome === 'reported' ? legacyUserOf(verdict) : userOf(identity, grant?.roles ?? []),
     auth_protocol_id: 99,
     auth_protocol: verdict.outcome === 'reported' ? LEGACY_PROTOCOLS[verdict.legacy.kind] : 'FIDO2/WebAuthn',
     logon_type_id: 3,
     logon_type: 'Network',
     is_remote: true,
     service: { name: 'nats' },
-    ...(connection === null ? {} : endpoints(connection, { single })),
-    ...(single && identity !== null && verdict.outcome !== 'reported' ? proofFacts(identity, event) : {}),
+    src_endpoint: connection === null ? undefined : sourceOf(connection, { single }),
+    dst_endpoint: connection === null || !single ? undefined : destinationOf(connection),
+    auth_factors: proven === null ? undefined : [factorOf(proven)],
+    // The factor verified its user by PIN or biometry: something held and something known or measured.
+    is_mfa: proven?.userVerified ?? undefined,
+    session: proven === null ? undefined : sessionOf(proven, grant),
     unmapped: {
       stage: event.stage,
       verified: event.verified,
       policy_hash: event.policyHash,
-      ...(verdict.outcome === 'reported' ? { legacy: { user: verdict.legacy.name, kind: verdict.legacy.kind } } : {}),
-      ...(connection === null ? {} : { nats: natsFacts(connection, event) }),
-      ...(single && identity !== null ? { webauthn: webauthnFacts(identity) } : {}),
+      legacy: verdict.outcome === 'reported' ? { user: verdict.legacy.name, kind: verdict.legacy.kind } : undefined,
+      nats: connection === null ? undefined : natsFacts(connection, event),
+      webauthn: identity === null ? undefined : webauthnFacts(identity),
     },
   }
 }
@@ -106,7 +119,7 @@ function userOf(identity: IdentityFacts | null, roles: readonly string[]) {
     full_name: safeText(identity.displayName, textCharsMax),
     type_id: isPerson ? 1 : 4,
     type: isPerson ? 'User' : 'Service',
-    ...(roles.length === 0 ? {} : { groups: safeList(roles).map((name) => ({ name, type: 'role' })) }),
+    groups: roles.length === 0 ? undefined : safeList(roles).map((name) => ({ name, type: 'role' })),
   }
 }
 
@@ -117,61 +130,47 @@ function legacyUserOf({ legacy }: Extract<Verdict, { outcome: 'reported' }>) {
   return { name: legacy.name, uid: identityUid('legacy', legacy.name), type_id: 99, type: 'Legacy user' }
 }
 
-function endpoints(connection: ConnectionFacts, { single }: { single: boolean }) {
-  const { clientHost, clientName, serverId, serverName } = connection
-  const source = {
-    ...endpointOf(clientHost),
-    ...(single && clientName !== '' ? { name: safeText(clientName, textCharsMax) } : {}),
-  }
-  return {
-    ...(Object.keys(source).length === 0 ? {} : { src_endpoint: source }),
-    ...(single
-      ? { dst_endpoint: { uid: safeText(serverId, textCharsMax), name: safeText(serverName, textCharsMax), svc_name: 'nats' } }
-      : {}),
-  }
+function sourceOf({ clientHost, clientName }: ConnectionFacts, { single }: { single: boolean }) {
+  const name = single && clientName !== '' ? safeText(clientName, textCharsMax) : undefined
+  return clientHost === '' && name === undefined ? undefined : { ...endpointOf(clientHost), name }
 }
 
-/** Factor, device and session of OCSF. The flags as the authenticator signed them are in `unmapped.webauthn`. */
-function proofFacts(identity: IdentityFacts, event: VerdictEvent) {
-  const device = { uid: identity.credentialId, type_id: 99, type: 'Authenticator' }
-  const resumed = identity.sessionNkey !== null
-  const factor = resumed
-    ? { factor_type_id: 99, factor_type: 'Session nkey endorsed by WebAuthn', device }
-    : { factor_type_id: 10, factor_type: 'WebAuthn', device }
-  const ends = event.grant?.sessionExpiresAt ?? null
-  return {
-    auth_factors: [factor],
-    // The factor verified its user by PIN or biometry: something held and something known or measured.
-    ...(identity.userVerified === null ? {} : { is_mfa: identity.userVerified }),
-    ...(resumed
-      ? { session: { uid: identity.sessionNkey, is_remote: true, ...(ends === null ? {} : { expiration_time: ends * 1000 }) } }
-      : {}),
-  }
+function destinationOf({ serverId, serverName }: ConnectionFacts) {
+  return { uid: safeText(serverId, textCharsMax), name: safeText(serverName, textCharsMax), svc_name: 'nats' }
 }
 
-function natsFacts(connection: ConnectionFacts, event: VerdictEvent) {
-  const shared = {
-    server_id: safeText(connection.serverId, textCharsMax),
-    server_name: safeText(connection.serverName, textCharsMax),
-    cluster: connection.cluster === null ? null : safeText(connection.cluster, textCharsMax),
-  }
-  if (event.count > 1) return shared
-  const { grant } = event
+/** The flags as the authenticator signed them are in `unmapped.webauthn`. */
+function factorOf({ credentialId, sessionNkey }: IdentityFacts) {
+  const device = { uid: credentialId, type_id: 99, type: 'Authenticator' }
+  return sessionNkey === null
+    ? { factor_type_id: 10, factor_type: 'WebAuthn', device }
+    : { factor_type_id: 99, factor_type: 'Session nkey endorsed by WebAuthn', device }
+}
+
+function sessionOf({ sessionNkey }: IdentityFacts, grant: GrantFacts | null) {
+  if (sessionNkey === null) return undefined
+  const ends = grant?.sessionExpiresAt ?? null
+  return { uid: sessionNkey, is_remote: true, expiration_time: ends === null ? undefined : ends * 1000 }
+}
+
+function natsFacts(connection: ConnectionFacts, { count, grant }: VerdictEvent) {
+  const server_id = safeText(connection.serverId, textCharsMax)
+  const server_name = safeText(connection.serverName, textCharsMax)
+  const cluster = connection.cluster === null ? null : safeText(connection.cluster, textCharsMax)
+  if (count > 1) return { server_id, server_name, cluster }
   return {
-    ...shared,
+    server_id,
+    server_name,
+    cluster,
     client_id: connection.clientId,
     client_type: safeText(connection.clientType, 32),
     user_nkey: safeText(connection.userNkey, textCharsMax),
     tls: connection.tls,
     url: connection.url === null ? null : safeText(connection.url, 300),
-    ...(grant === null
-      ? {}
-      : {
-          account: grant.account,
-          roles: safeList(grant.roles),
-          expires_at: grant.expiresAt,
-          session_expires_at: grant.sessionExpiresAt,
-        }),
+    account: grant?.account,
+    roles: grant === null ? undefined : safeList(grant.roles),
+    expires_at: grant?.expiresAt,
+    session_expires_at: grant?.sessionExpiresAt,
   }
 }
 

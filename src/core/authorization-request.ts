@@ -1,6 +1,7 @@
 /** Stage "open": is this a genuine, current authorization request from a nats-server, about a client? */
+import { decodeBase64url } from './base64url.ts'
 import { type Checked, denied, passed } from './checked.ts'
-import { fromBase64url, fromUtf8 } from './encoding.ts'
+import { fromUtf8 } from './encoding.ts'
 import { parseServerId, parseUserNkey, type ServerId, type UserNkey } from './identifiers.ts'
 import { decodePublicNkey } from './nkey.ts'
 import type { SignaturePort, XkeyPort } from './ports.ts'
@@ -121,7 +122,7 @@ function readClaims(token: Uint8Array): Checked<UnverifiedRequest> {
   if (header === undefined || payload === undefined || signatureText === undefined || rest.length > 0) return denied('request_malformed')
   if (header !== USUAL_HEADER && !isNkeyHeader(record(json(header)))) return denied('request_malformed')
   const body = json(payload)
-  const signature = fromBase64url(signatureText)
+  const signature = decodeBase64url(signatureText)
   if (!isRecord(body) || signature === null || signature.length !== 64) return denied('request_malformed')
   // Base64url is ASCII: as many bytes as characters.
   return passed({ body, signed: token.subarray(0, header.length + 1 + payload.length), signature } as UnverifiedRequest)
@@ -174,7 +175,7 @@ function readConnection(opened: {
 }
 
 function json(part: string): unknown {
-  const bytes = fromBase64url(part)
+  const bytes = decodeBase64url(part)
   const decoded = bytes === null ? null : fromUtf8(bytes)
   return decoded === null ? undefined : parseStrictJson(decoded, jsonDepthMax)
 }

@@ -12,7 +12,21 @@ const fatalDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8 bytes of `text`. */
 export function utf8(text: string): Uint8Array {
-  return encoder.encode(text)
+  return shortAscii(text) ?? encoder.encode(text)
+}
+
+// Most of what is hashed and signed is so short that its bytes fit into the heap, where they cost a tenth.
+const heapBytesMax = 64
+
+function shortAscii(text: string): Uint8Array | null {
+  if (text.length > heapBytesMax) return null
+  const out = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0x7f) return null
+    out[i] = code
+  }
+  return out
 }
 
 /** Text of `bytes`, or null when they are not well-formed UTF-8: nothing is replaced. A BOM is kept as a character. */

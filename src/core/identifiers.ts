@@ -1,7 +1,7 @@
 /** Branded identifiers. A value gets its brand here and nowhere else, so holding one means that it was checked. */
 import { hash } from 'node:crypto'
+import { decodeBase64url } from './base64url.ts'
 import { isSmallOrder } from './ed25519.ts'
-import { fromBase64url } from './encoding.ts'
 import { decodePublicNkey } from './nkey.ts'
 
 export { canonicalServerUrl, isLoopbackHost, parseServerUrl, type ServerUrl, serverUrlParts } from './server-address.ts'
@@ -47,7 +47,7 @@ export function parseServerId(text: unknown): ServerId | null {
 
 export function parseCredentialId(text: unknown): CredentialId | null {
   if (typeof text !== 'string' || text.length === 0 || text.length > Math.ceil((credentialIdBytesMax * 4) / 3)) return null
-  return fromBase64url(text) === null ? null : (text as CredentialId)
+  return decodeBase64url(text) === null ? null : (text as CredentialId)
 }
 
 /** The fixed-length, injective stand-in for a credential id where ids of 1023 bytes do not fit. */

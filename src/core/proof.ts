@@ -1,6 +1,7 @@
 /** Stage "read": what `sig` says, in one of the four forms of the wire protocol (docs/protocol.md §2). */
+import { decodeBase64url } from './base64url.ts'
 import { type Checked, denied, passed } from './checked.ts'
-import { fromBase64url, fromUtf8 } from './encoding.ts'
+import { fromUtf8 } from './encoding.ts'
 import { parseServerUrl, parseUserNkey, type ServerUrl, type UserNkey } from './identifiers.ts'
 import { parseStrictJson } from './strict-json.ts'
 import { type AssertionResponse, parseAssertionResponse } from './webauthn/assertion-response.ts'
@@ -26,7 +27,7 @@ export function readOffer(connect: { sig: string; nkey: string }): Checked<Offer
     const nkey = parseUserNkey(connect.nkey)
     return nkey === null ? denied('nkey_malformed') : passed({ form: 'plain', nkey, signature: plain })
   }
-  const bytes = fromBase64url(sig)
+  const bytes = decodeBase64url(sig)
   if (bytes === null) return denied('sig_malformed')
   const text = fromUtf8(bytes)
   if (text === null) return denied('sig_malformed')
@@ -35,11 +36,11 @@ export function readOffer(connect: { sig: string; nkey: string }): Checked<Offer
 
 // 64 bytes are shorter than the shortest JSON form, so the two can never be mistaken for each other.
 function readPlainSignature(sig: string): Uint8Array | null {
-  if (sig.length === 86) return fromBase64url(sig)
+  if (sig.length === 86) return decodeBase64url(sig)
   if (sig.length !== 88 || !sig.endsWith('==')) return null
   const urlSafe = sig.slice(0, 86)
   if (/[-_]/.test(urlSafe)) return null
-  return fromBase64url(urlSafe.replaceAll('+', '-').replaceAll('/', '_'))
+  return decodeBase64url(urlSafe.replaceAll('+', '-').replaceAll('/', '_'))
 }
 
 function readMembers(value: unknown, nkeyText: string): Checked<Offer> {
@@ -89,6 +90,6 @@ function readEndorsing(
 
 function readResume(value: unknown): Uint8Array | null {
   if (typeof value !== 'string') return null
-  const bytes = fromBase64url(value)
+  const bytes = decodeBase64url(value)
   return bytes !== null && bytes.length === ed25519SignatureBytes ? bytes : null
 }

@@ -80,7 +80,9 @@ export function createAckedPublisher(
     if (unanswered.size >= unansweredMax) throw new Error(`asking ${subject}: too many questions at once`)
     if (!subscribed) connection.subscribe(`${inbox}*`, { callback: hear })
     subscribed = true
-    connection.publish(subject, body, headers === null ? { reply: inbox + token } : { reply: inbox + token, headers })
+    // Text as bytes from a pool: nats.js would make a buffer for each.
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    connection.publish(subject, bytes, headers === null ? { reply: inbox + token } : { reply: inbox + token, headers })
     unanswered.set(token, { subject, giveUpAt: performance.now() + msMax, ...settle })
     // After a stall of this process timers come before what was sent meanwhile: that is read first.
     timer ??= setInterval(() => setImmediate(sweep), sweepMs)

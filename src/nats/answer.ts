@@ -6,7 +6,6 @@ import { Algorithms, type AuthorizationResponse } from '@nats-io/jwt'
 import type { Verdict } from '../core/audit-event.ts'
 import type { AuthorizationRequest } from '../core/authorization-request.ts'
 import type { Ed25519 } from '../core/ed25519.ts'
-import { utf8 } from '../core/encoding.ts'
 import { decodeSeed, encodePublicNkey } from '../core/nkey.ts'
 import type { AnswerPort } from '../core/ports.ts'
 import type { UserClaims } from '../core/user-claims.ts'
@@ -31,7 +30,7 @@ export function issuerFromSeed(seed: string, ed25519: Ed25519): Issuer {
     publicKey,
     sign(claims) {
       const signed = `${HEADER}.${Buffer.from(JSON.stringify({ ...claims, iss: publicKey })).toString('base64url')}`
-      return `${signed}.${Buffer.from(key.sign(utf8(signed))).toString('base64url')}`
+      return `${signed}.${Buffer.from(key.sign(Buffer.from(signed, 'latin1'))).toString('base64url')}`
     },
   }
 }
@@ -41,13 +40,14 @@ type Answered = Partial<Pick<AuthorizationResponse, 'jwt' | 'error'>>
 /** Answers with `issuer`'s signature; `xkey` is null where requests come in plain text. */
 export function createAnswer({ issuer, xkey, now }: { issuer: Issuer; xkey: Xkey | null; now: () => Date }): AnswerPort {
   function respond(request: AuthorizationRequest, answered: Answered): Uint8Array {
-    const token = utf8(
+    const token = Buffer.from(
       issuer.sign({
         sub: request.userNkey,
         aud: request.serverId,
         iat: Math.floor(now().getTime() / 1000),
         nats: { ...answered, type: 'authorization_response', version: 2 },
       }),
+      'latin1',
     )
     return xkey === null || request.sealedFor === null ? token : xkey.seal(token, request.sealedFor)
   }

@@ -1,6 +1,6 @@
 /** Reads KV values into core's record types: strict, so that a value somebody else wrote admits nobody. */
 import { z } from 'zod'
-import { fromUtf8, utf8 } from '../core/encoding.ts'
+import { fromUtf8 } from '../core/encoding.ts'
 import {
   type CredentialId,
   type CredentialKey,
@@ -190,5 +190,5 @@ export function decodeRecord<T>(value: Uint8Array, schema: z.ZodType<T>): T {
 }
 
 export function encodeRecord(record: object): Uint8Array {
-  return utf8(JSON.stringify(record))
+  return Buffer.from(JSON.stringify(record))
 }

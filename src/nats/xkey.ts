@@ -4,7 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto'
 import nacl from 'tweetnacl'
-import { concat, utf8 } from '../core/encoding.ts'
+import { utf8 } from '../core/encoding.ts'
 import { decodePublicNkey, decodeSeed, encodePublicNkey } from '../core/nkey.ts'
 import type { XkeyPort } from '../core/ports.ts'
 
@@ -73,7 +73,7 @@ export function xkeyFromSeed(seed: string, secretBox: SecretBox): Xkey {
       const key = sharedWith(recipientXkey)
       if (key === null) throw new Error('sealing an answer: the server has no usable xkey')
       const nonce = nextNonce()
-      return concat(VERSION, nonce, secretBox.seal(plain, nonce, key))
+      return Buffer.concat([VERSION, nonce, secretBox.seal(plain, nonce, key)])
     },
   }
 }

@@ -1,6 +1,7 @@
 /** The AuthenticationResponseJSON (WebAuthn L3 §5.1 `toJSON`) inside a proof, decoded with its limits. */
+import { decodeBase64url } from '../base64url.ts'
 import { type Checked, denied, passed } from '../checked.ts'
-import { base64url, fromBase64url } from '../encoding.ts'
+import { base64url } from '../encoding.ts'
 import { type CredentialId, parseCredentialId } from '../identifiers.ts'
 
 const clientDataBytesMax = 4 * 1024
@@ -59,6 +60,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function bytesOf(value: unknown, bytesMax: number): Checked<Uint8Array> {
   if (typeof value !== 'string') return denied('sig_malformed')
   if (value.length > Math.ceil((bytesMax * 4) / 3)) return denied('sig_oversized')
-  const bytes = fromBase64url(value)
+  const bytes = decodeBase64url(value)
   return bytes === null ? denied('sig_malformed') : passed(bytes)
 }
