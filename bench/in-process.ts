@@ -25,7 +25,7 @@ function journeyFor(s: Scenario, xkey: Xkey | null): Journey {
   const state = { policy: parsed.policy, credentials: [s.credential], sessions: [endorsedSession(s)], identities: [s.identity], guard: {} }
   const world = memoryWorld(state, answer)
   // Nothing is kept: the bench measures the journey, not a growing map.
-  world.guard.claim = async () => ({ earlier: null, withdraw: () => {} })
+  world.guard.claim = async () => ({ earlier: null, withdraw: () => {}, isAmong: async () => true })
   world.signatures = nkeySignatures(crypto.ed25519)
   world.audit.record = () => Promise.resolve()
   return { rules: s.rules, xkey, world }

@@ -13,7 +13,7 @@ import { eventOf, type Known, nothingKnown } from './known.ts'
 import { turnAway } from './legacy/report-only.ts'
 import type { Grant } from './policy/policy.ts'
 import { resolveGrant } from './policy/resolve.ts'
-import { type SignaturePort, StoreUnavailable, type World } from './ports.ts'
+import { type GuardPort, type SignaturePort, StoreUnavailable, type World } from './ports.ts'
 import { type Offer, readOffer } from './proof.ts'
 import { connectChallenge } from './protocol.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
@@ -56,7 +56,6 @@ export async function decide(arrival: Arrival, journey: Journey): Promise<Decisi
     arrival.trace.failed(cause)
     return refuse(arrival, world, known, { outcome: 'error', reason: errorReason(cause) })
   } finally {
-    known.leavePlace()
     known.withdraw()
   }
 }
@@ -207,7 +206,7 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
   if (session !== null && (grant.sessionSeconds === 0 || session.createdAt + grant.sessionSeconds * 1000 <= arrival.now.getTime())) {
     return denied('session_expired')
   }
-  const placed = await takePlace(proven, grant, { known, world, now: arrival.now })
+  const placed = await checkPlaces(proven, grant, { guard: world.guard, now: arrival.now })
   if (!placed.ok) return placed
 
   enter(arrival, known, 'store')
@@ -215,18 +214,16 @@ async function admit(proven: Proven, arrival: Arrival, journey: Journey, known: 
   return store(proven, grant, { arrival, known, world })
 }
 
-/** Stage 5, last step: one of the identity's connections, where they are limited. The first ask about this one, or null. */
-async function takePlace(
+/** Stage 5, last step: whether the identity has a connection left, before anything is written. The first ask about this one, or null. */
+async function checkPlaces(
   proven: Proven,
   grant: Grant,
-  { known, world, now }: { known: Known; world: World; now: Date },
+  { guard, now }: { guard: GuardPort; now: Date },
 ): Promise<Checked<GuardEntry | null>> {
-  const { earlier, guardKey, identity } = proven
+  const { earlier, identity } = proven
   if (earlier !== null || grant.connectionsMax === null) return passed(earlier)
-  const leavePlace = world.guard.reserve(guardKey, identity.handle, grant.connectionsMax)
-  if (leavePlace === null) return firstAskOr(denied('connection_limit'), proven, { guard: world.guard, now })
-  known.leavePlace = leavePlace
-  return passed(null)
+  if (guard.connectionsOf(identity.handle) < grant.connectionsMax) return passed(null)
+  return firstAskOr(denied('connection_limit'), proven, { guard, now })
 }
 
 /** Stage 6, of a first ask: counter, session and, last, the connection itself, where another verifier may have been first. */
@@ -251,7 +248,13 @@ async function store(
   const { iat, exp } = admission.claims
   const claim = await world.guard.claim(guardKey, guardEntry(request, { credential: credential.record, session: nkey, iat, exp }))
   known.withdraw = claim.withdraw
-  return claim.earlier === null ? passed(admission) : admitAgain(ofSameProof(claim.earlier, request, now), { proven, grant, arrival })
+  if (claim.earlier !== null) return admitAgain(ofSameProof(claim.earlier, request, now), { proven, grant, arrival })
+  // Only the order of the claims tells who of those that arrived together has the last place.
+  if (grant.connectionsMax === null || (await claim.isAmong(grant.connectionsMax))) return passed(admission)
+  // Now, not at the end: report-only mode may yet admit somebody else on this connection, if nobody has it.
+  claim.withdraw()
+  known.withdraw = () => {}
+  return denied('connection_limit')
 }
 
 /** Stage 6, of a re-ask: the expiry of the first one holds, and nothing that it wrote is written again. */

@@ -21,8 +21,6 @@ export interface Known {
   stage: Stage
   /** Id of the record that says that the connection is admitted, once it is durable. */
   recorded: string | null
-  /** Gives back the place that the identity's connection limit has kept for this request. */
-  leavePlace: () => void
   /** Takes back the claim on the connection: whatever follows it and is no grant must leave none. */
   withdraw: () => void
 }
@@ -40,7 +38,6 @@ export function nothingKnown(policy: Policy): Known {
     verified: false,
     stage: 'open',
     recorded: null,
-    leavePlace: () => {},
     withdraw: () => {},
   }
 }

@@ -74,6 +74,11 @@ export interface Claim {
   earlier: GuardEntry | null
   /** Takes the claim back, so that asking again is judged anew. Nobody waits for it; where the claim was not ours it does nothing. */
   withdraw(): void
+  /**
+   * Whether fewer than `max` live connections of its identity were claimed before this one, by any verifier: waits until that
+   * is known. Where the claim was not ours it needs no place. Throws StoreUnavailable.
+   */
+  isAmong(max: number): Promise<boolean>
 }
 
 /** The guard on (server id, client id, nonce), shared by all verifiers (ADR-0015). Throws StoreUnavailable. */
@@ -82,11 +87,8 @@ export interface GuardPort {
   find(key: string, from?: 'leader'): Promise<GuardEntry | null>
   /** Compare-and-set: of all verifiers that are asked about a connection, one makes its entry. */
   claim(key: string, entry: GuardEntry): Promise<Claim>
-  /**
-   * Keeps a place for the connection `key` among the `max` of an identity, until what it returns is called; null when
-   * there is none. Requests that arrive together share the places of one verifier; it counts what it was told of others.
-   */
-  reserve(key: string, handle: Handle, max: number): (() => void) | null
+  /** How many live connections an identity has, by what this verifier was told: claims of a moment ago may be missing. */
+  connectionsOf(handle: Handle): number
 }
 
 export interface AuditPort {

@@ -2,8 +2,9 @@
 import { equalBytes } from '../core/encoding.ts'
 import { guardEnd } from '../core/guard-entry.ts'
 import { type Claim, type GuardPort, StoreUnavailable } from '../core/ports.ts'
-import type { GuardEntry } from '../core/records.ts'
+import type { GuardEntry, Stored } from '../core/records.ts'
 import type { GuardIndex } from './guard-index.ts'
+import type { GuardOrder } from './guard-order.ts'
 import type { GuardWithdrawals } from './guard-withdrawals.ts'
 import type { BucketEntry, KvBucket } from './kv-bucket.ts'
 import { decodeRecord, encodeRecord, guardSchema } from './records-schema.ts'
@@ -13,14 +14,21 @@ const claimsMax = 5
 
 export interface GuardClaims {
   claim: GuardPort['claim']
-  /** Whether the watch tells of what is being claimed here, before the answer that says so. */
-  isOwn(key: string, value: Uint8Array): boolean
+  /** The entry that is being claimed here, where the watch tells of it before the answer that says so. */
+  ownEntry(key: string, value: Uint8Array): GuardEntry | null
 }
 
-export function createGuardClaims(deps: { bucket: KvBucket; index: GuardIndex; withdrawals: GuardWithdrawals }): GuardClaims {
-  const { bucket, index } = deps
-  const writing = new Map<string, Uint8Array>()
-  const guard = { ...deps, writing }
+export interface GuardParts {
+  bucket: KvBucket
+  index: GuardIndex
+  order: GuardOrder
+  withdrawals: GuardWithdrawals
+}
+
+export function createGuardClaims(parts: GuardParts): GuardClaims {
+  const { bucket } = parts
+  const writing: Writing['writing'] = new Map()
+  const guard = { ...parts, writing }
   const claim: GuardPort['claim'] = async (key, entry) => {
     let revision = 0
     for (let attempt = 0; attempt < claimsMax; attempt++) {
@@ -28,47 +36,57 @@ export function createGuardClaims(deps: { bucket: KvBucket; index: GuardIndex; w
       if (ours !== null) return ours
       const there = await bucket.find(key)
       const earlier = entryOf(there, bucket.name)
+      revision = there?.revision ?? 0
       if (earlier !== null && guardEnd(earlier) * 1000 > Date.now()) {
-        index.put(key, earlier, Date.now())
-        return { earlier, withdraw: () => {} }
+        learn(key, { record: earlier, revision }, parts)
+        return { earlier, withdraw: () => {}, isAmong: async () => true }
       }
       // It ended, was withdrawn or is over: the key is free, at the revision of what is left of it.
-      revision = there?.revision ?? 0
     }
     throw new StoreUnavailable(`claiming in ${bucket.name}: what is there keeps changing`)
   }
   return {
     claim,
-    isOwn: (key, value) => {
+    ownEntry: (key, value) => {
       const own = writing.get(key)
-      return own !== undefined && equalBytes(own, value)
+      return own !== undefined && equalBytes(own.value, value) ? own.entry : null
     },
   }
 }
 
-interface Writing {
-  bucket: KvBucket
-  index: GuardIndex
-  withdrawals: GuardWithdrawals
+interface Writing extends GuardParts {
   /** What is on its way to the bucket, by its key. */
-  writing: Map<string, Uint8Array>
+  writing: Map<string, { entry: GuardEntry; value: Uint8Array }>
   revision: number
 }
 
+/** What the bucket answered is old where the watch has told of it: that may have told of its end, too. */
+function learn(key: string, stored: Stored<GuardEntry>, { index, order }: GuardParts): void {
+  if (!order.hasTold(stored.revision) && stored.revision > index.revisionOf(key)) index.put(key, stored, Date.now())
+}
+
 /** Null when somebody else was first. When the answer is lost, nobody may count on what was perhaps written. */
-async function write(key: string, entry: GuardEntry, { bucket, index, withdrawals, writing, revision }: Writing): Promise<Claim | null> {
+async function write(key: string, entry: GuardEntry, { revision, writing, ...parts }: Writing): Promise<Claim | null> {
+  const { bucket, index, order, withdrawals } = parts
   const value = encodeRecord(entry)
   const withdraw = (written: number | null) => {
     const known = index.get(key)
     if (known !== null && equalBytes(encodeRecord(known), value)) index.remove(key)
     withdrawals.withdraw(key, { value, revision: written })
   }
-  writing.set(key, value)
+  writing.set(key, { entry, value })
   try {
     const written = await bucket.write(key, value, revision)
     if (written === null) return null
-    index.put(key, entry, Date.now())
-    return { earlier: null, withdraw: () => withdraw(written) }
+    learn(key, { record: entry, revision: written }, parts)
+    return {
+      earlier: null,
+      withdraw: () => withdraw(written),
+      isAmong: async (max) => {
+        await order.reached(written)
+        return index.countOf(entry.handle, Date.now(), written) < max
+      },
+    }
   } catch (cause) {
     withdraw(null)
     throw cause

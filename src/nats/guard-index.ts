@@ -1,12 +1,12 @@
 /** The guard's entries in memory: found by key, by connection and by handle, gone some time after they expire, bounded in number. */
 import { guardEnd } from '../core/guard-entry.ts'
 import type { Handle } from '../core/identifiers.ts'
-import type { GuardEntry } from '../core/records.ts'
+import type { GuardEntry, Stored } from '../core/records.ts'
 import type { ConnectionOwner } from './guard.ts'
 
 export class GuardIndex {
   readonly #entriesMax: number
-  readonly #entries = new Map<string, GuardEntry>()
+  readonly #entries = new Map<string, Stored<GuardEntry>>()
   readonly #byHandle = new Map<Handle, Set<string>>()
   readonly #byConnection = new Map<string, Set<string>>()
   /** Keys by the second they are forgotten in. */
@@ -22,13 +22,19 @@ export class GuardIndex {
   }
 
   get(key: string): GuardEntry | null {
-    return this.#entries.get(key) ?? null
+    return this.#entries.get(key)?.record ?? null
   }
 
-  put(key: string, entry: GuardEntry, nowMs: number): void {
+  /** 0: it is not here. */
+  revisionOf(key: string): number {
+    return this.#entries.get(key)?.revision ?? 0
+  }
+
+  put(key: string, stored: Stored<GuardEntry>, nowMs: number): void {
+    const entry = stored.record
     if (guardEnd(entry) * 1000 <= nowMs) return
     this.remove(key)
-    this.#entries.set(key, entry)
+    this.#entries.set(key, stored)
     add(this.#byHandle, entry.handle, key)
     add(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
     add(this.#byEnd, guardEnd(entry), key)
@@ -36,8 +42,8 @@ export class GuardIndex {
   }
 
   remove(key: string): void {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return
+    const entry = this.get(key)
+    if (entry === null) return
     this.#entries.delete(key)
     drop(this.#byHandle, entry.handle, key)
     drop(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
@@ -49,9 +55,16 @@ export class GuardIndex {
     return this.#forgottenUntil > this.#sweptAt
   }
 
-  /** Connections of a server that is not there any more are over, though nobody said so: they take no place. */
-  countOf(handle: Handle, nowMs: number): number {
-    return this.ownedBy({ handle }, nowMs).filter((entry) => this.#isOnServer(entry)).length
+  /**
+   * Live connections of an identity; with `before`, those whose entry has a lower revision. Connections of a server that is
+   * not there any more are over, though nobody said so: they take no place.
+   */
+  countOf(handle: Handle, nowMs: number, before = Number.POSITIVE_INFINITY): number {
+    let count = 0
+    for (const { record, revision } of this.#entriesAt(this.#byHandle.get(handle))) {
+      if (revision < before && record.exp * 1000 > nowMs && this.#isOnServer(record)) count++
+    }
+    return count
   }
 
   /** The servers that there are, as asked at `askedAtMs`. */
@@ -63,7 +76,7 @@ export class GuardIndex {
   ownedBy(owner: ConnectionOwner, nowMs: number): GuardEntry[] {
     const candidates = 'handle' in owner ? this.#entriesAt(this.#byHandle.get(owner.handle)) : this.#entries.values()
     const owned: GuardEntry[] = []
-    for (const entry of candidates) {
+    for (const { record: entry } of candidates) {
       if (entry.exp * 1000 > nowMs && isOwnedBy(entry, owner)) owned.push(entry)
     }
     return owned
@@ -98,7 +111,7 @@ export class GuardIndex {
     for (const key of [...keys]) this.remove(key)
   }
 
-  *#entriesAt(keys: Set<string> | undefined): Generator<GuardEntry> {
+  *#entriesAt(keys: Set<string> | undefined): Generator<Stored<GuardEntry>> {
     for (const key of keys ?? []) {
       const entry = this.#entries.get(key)
       if (entry !== undefined) yield entry

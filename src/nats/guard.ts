@@ -3,7 +3,6 @@
  * claimed in the bucket by compare-and-set, so a connection has one (ADR-0015). Every verifier holds all of them in memory,
  * filled by a watch: that saves reads, and tells which connections an identity has.
  */
-import { equalBytes } from '../core/encoding.ts'
 import type { CredentialKey, Handle, UserNkey } from '../core/identifiers.ts'
 import { type GuardPort, StoreUnavailable } from '../core/ports.ts'
 import type { GuardEntry } from '../core/records.ts'
@@ -12,11 +11,11 @@ import { within } from './first-pass.ts'
 import { createGuardClaims, entryOf } from './guard-claims.ts'
 import { EndedConnections } from './guard-ended.ts'
 import { GuardIndex } from './guard-index.ts'
-import { createGuardPlaces } from './guard-places.ts'
+import { GuardOrder } from './guard-order.ts'
 import { createGuardWithdrawals } from './guard-withdrawals.ts'
 import type { BucketEntry, KvBucket } from './kv-bucket.ts'
 import type { OnStoreReport } from './record-store.ts'
-import { decodeRecord, encodeRecord, guardSchema } from './records-schema.ts'
+import { decodeRecord, guardSchema } from './records-schema.ts'
 
 /** One live connection, as kicking it needs it. */
 export interface LiveConnection {
@@ -27,8 +26,6 @@ export interface LiveConnection {
 export type ConnectionOwner = { credential: CredentialKey } | { session: UserNkey } | { handle: Handle }
 
 export interface Guard extends GuardPort {
-  /** How many live connections an identity has. */
-  connectionsOf(handle: Handle): number
   /** Connections that were admitted for this owner and have not been seen to end. */
   connectionsWith(owner: ConnectionOwner): LiveConnection[]
   /** The connection ended. One verifier is told by the server, and tells the others through the bucket. */
@@ -55,22 +52,22 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   // Keys whose value is not an entry: whoever asks about such a connection is refused.
   const broken = new Set<string>()
   const withdrawals = createGuardWithdrawals(bucket, onReport)
-  const claims = createGuardClaims({ bucket, index, withdrawals })
-  const places = createGuardPlaces(index)
+  const order = new GuardOrder(bucket.name)
+  const claims = createGuardClaims({ bucket, index, order, withdrawals })
   const ended = new EndedConnections()
   const follow = (told: BucketEntry) => {
-    const { key, value } = told
+    const { key, value, revision } = told
+    const known = index.revisionOf(key)
+    // What was claimed here is known before the watch comes to what was there before it.
+    if (revision < known) return
     broken.delete(key)
     if (value === null) return index.remove(key)
     if (withdrawals.isLeaving(told)) return index.remove(key)
-    // Most of what is told is what this verifier wrote itself, or is writing.
-    if (claims.isOwn(key, value)) return
-    const known = index.get(key)
-    if (known !== null && equalBytes(encodeRecord(known), value)) return
+    if (revision === known) return
     try {
-      const entry = decodeRecord(value, guardSchema)
+      const entry = claims.ownEntry(key, value) ?? decodeRecord(value, guardSchema)
       if (ended.has(entry)) withdrawals.end(key)
-      else index.put(key, entry, Date.now())
+      else index.put(key, { record: entry, revision }, Date.now())
     } catch (cause) {
       if (broken.size < brokenMax) broken.add(key)
       onReport({ kind: 'undecodable', bucket: bucket.name, key, cause })
@@ -82,7 +79,14 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     from: 'start',
     bytesPerSecondMax: null,
     // Entries that a new pass does not mention stay until they are over: there is nothing that they could admit.
-    sink: { began: () => {}, entry: follow, caughtUp: () => fill() },
+    sink: {
+      began: () => order.began(),
+      entry: (told) => {
+        follow(told)
+        order.told(told.revision)
+      },
+      caughtUp: () => fill(),
+    },
     onTrouble: (cause) => onReport({ kind: 'watch_restarted', bucket: bucket.name, key: null, cause }),
   })
   const sweep = setInterval(() => {
@@ -103,7 +107,6 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
   return {
     find,
     claim: claims.claim,
-    reserve: places.reserve,
     connectionsOf: (handle) => index.countOf(handle, Date.now()),
     connectionsWith: (owner) => index.ownedBy(owner, Date.now()).map(({ serverId, clientId }) => ({ serverId, clientId })),
     disconnected: (connection) => {

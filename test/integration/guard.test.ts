@@ -1,7 +1,7 @@
 /** The guard between verifiers, over restarts, and closing real connections. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { StoreUnavailable } from '../../src/core/ports.ts'
+import { type Claim, StoreUnavailable } from '../../src/core/ports.ts'
 import { openStores } from '../../src/nats/stores.ts'
 import { createSystem } from '../../src/nats/system.ts'
 import { type Deployment, startDeployment } from '../support/deployment.ts'
@@ -54,20 +54,36 @@ for (const line of NATS_LINES) {
       await link.drain()
     })
 
-    test('keeps no more places than a limit has, and counts connections among them', async () => {
+    test('has no more places than a limit, and gives them in the order of the claims, with every verifier', async () => {
       const handle = handleOf('limited')
-      await one.stores.guard.claim(newGuardKey(), guardEntry({ handle }))
-      const { guard } = one.stores
       const key = newGuardKey()
-      const leave = guard.reserve(key, handle, 2)
-      assert.ok(leave)
-      assert.equal(guard.reserve(newGuardKey(), handle, 2), null)
-      assert.equal(guard.reserve(newGuardKey(), handle, 1), null)
-      await guard.claim(key, guardEntry({ handle }))
-      assert.ok(guard.reserve(newGuardKey(), handle, 3), 'a place and its entry count once')
-      leave()
-      assert.equal(guard.reserve(newGuardKey(), handle, 3), null)
-      assert.ok(guard.reserve(newGuardKey(), handleOf('somebody'), 1))
+      const first = await one.stores.guard.claim(key, guardEntry({ handle }))
+      const second = await two.stores.guard.claim(newGuardKey(), guardEntry({ handle }))
+      const third = await one.stores.guard.claim(newGuardKey(), guardEntry({ handle }))
+      const placesOf = async (claim: Claim) => Promise.all([1, 2, 3].map((max) => claim.isAmong(max)))
+      assert.deepEqual(await placesOf(first), [true, true, true])
+      assert.deepEqual(await placesOf(second), [false, true, true])
+      assert.deepEqual(await placesOf(third), [false, false, true])
+      const again = await two.stores.guard.claim(key, guardEntry({ handle }))
+      assert.equal(await again.isAmong(1), true, 'whoever is asked again needs no second place')
+      const other = await two.stores.guard.claim(newGuardKey(), guardEntry({ handle: handleOf('somebody') }))
+      assert.equal(await other.isAmong(1), true)
+      second.withdraw()
+      await until('it is known', () => one.stores.guard.connectionsOf(handle) === 2)
+      assert.deepEqual(await placesOf(third), [false, true, true])
+    })
+
+    test('of many that are claimed at once at two verifiers, as many have a place as there are', async () => {
+      for (let round = 0; round < 20; round++) {
+        const handle = handleOf(`crowd-${round}`)
+        const claims = await Promise.all(
+          Array.from({ length: 8 }, async (_, n) => {
+            const claim = await (n % 2 === 0 ? one : two).stores.guard.claim(newGuardKey(), guardEntry({ handle }))
+            return claim.isAmong(3)
+          }),
+        )
+        assert.equal(claims.filter((among) => among).length, 3)
+      }
     })
 
     test('drops a connection that ended, with every verifier', async () => {

@@ -1,9 +1,10 @@
 /** Races about connections, over each verifier's own stores: what two verifiers do that are asked at the same moment, or one right after the other. */
 import { credentialKey } from '../../src/core/identifiers.ts'
 import { testNkey } from './authorization-request.ts'
+import { until } from './links.ts'
 import { type TestIdentity, writeIdentity } from './product.ts'
 import { boundResume, endorsing, proof } from './proofs.ts'
-import { type AskedConnection, newConnection, RACE_URL, type RaceField } from './race-field.ts'
+import { type AskedConnection, FEW, newConnection, RACE_URL, type RaceField } from './race-field.ts'
 import { pairOf, type RaceKind, verdictsOf, violationsOf } from './races.ts'
 
 const FORMS = ['proof', 'counting', 'endorsing', 'resume'] as const
@@ -159,4 +160,37 @@ const nkey: RaceKind<RaceField> = {
   },
 }
 
-export const CONNECTION_RACES: readonly RaceKind<RaceField>[] = [reask, atOnce, signCount, nkey]
+const connectionLimit: RaceKind<RaceField> = {
+  name: 'connection limit',
+  promise:
+    'connection limit: of connections that come at once to all verifiers as many are admitted as the limit leaves, no more and no fewer',
+  async lane(field, lane) {
+    const { rivals } = field
+    return async (n) => {
+      const held = n % FEW
+      const who = await writeIdentity(rivals[0]?.link.nats ?? fail(), `limit-${lane}-${n}`, { roles: ['few'] })
+      const counts = () => rivals.map(({ stores }) => stores.guard.connectionsOf(who.credential.handle))
+      const come = async (rival = rivals[0] ?? fail(), connection = newConnection()) => {
+        const fields = proof(who, { nonce: connection.nonce, url: RACE_URL })
+        return { rival, connection, fields, ...(await rival.ask(connection, fields)) }
+      }
+      for (let i = 0; i < held; i++) await come()
+      await until('all know who is there', () => counts().every((count) => count === held))
+      // As many at each verifier as there are places in all, or one.
+      const asked = await Promise.all((n % 4 < 2 ? rivals : [...rivals, ...rivals]).map((rival) => come(rival)))
+      const admitted = asked.filter(({ exp }) => exp !== null)
+      const again = admitted[0]
+      const reasked = again && (await pairOf(rivals, rivals.indexOf(again.rival))[1].ask(again.connection, again.fields))
+      await until('all know who is left', () => counts().every((count) => count === FEW))
+      const checks = {
+        'no more and no fewer than the limit': admitted.length === FEW - held,
+        'the others are denied for it': asked.every(({ exp, verdict }) => exp !== null || verdict === 'denied.connection_limit'),
+        'who is asked about again takes no place': reasked?.verdict === 'granted.reasked',
+      }
+      const verdicts = verdictsOf(asked)
+      return { outcome: `${held} of ${FEW} taken: ${verdicts}`, violations: violationsOf(checks, { verdicts, reasked, counts: counts() }) }
+    }
+  },
+}
+
+export const CONNECTION_RACES: readonly RaceKind<RaceField>[] = [reask, atOnce, signCount, nkey, connectionLimit]

@@ -17,6 +17,7 @@ export interface MemoryWorld extends World {
   guardEntries: Map<string, GuardEntry>
   /** What is broken right now. */
   broken: { audit: boolean; stores: boolean }
+  /** Live connections that have no entry here, of whichever identity. */
   connections: number
 }
 
@@ -103,13 +104,14 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
         const withdraw = () => {
           if (guardEntries.get(key) === entry) guardEntries.delete(key)
         }
-        return { earlier, withdraw }
+        const isAmong = async (max: number) => {
+          up()
+          const owned = [...guardEntries].filter(([, { handle }]) => handle === entry.handle)
+          return earlier !== null || world.connections + owned.findIndex(([other]) => other === key) < max
+        }
+        return { earlier, withdraw, isAmong }
       },
-      reserve: (_, __, max) => {
-        if (world.connections >= max) return null
-        world.connections++
-        return () => void world.connections--
-      },
+      connectionsOf: (handle) => world.connections + [...guardEntries.values()].filter((entry) => entry.handle === handle).length,
     },
     audit: {
       async record(event) {

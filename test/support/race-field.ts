@@ -34,7 +34,13 @@ roles:
     account: APP
     publish: { allow: ["races.>"] }
     session: 24h
+  few:
+    account: APP
+    publish: { allow: ["races.>"] }
+    limits: { connections: 2 }
 `
+/** How many connections an identity with the role `few` may have. */
+export const FEW = 2
 /** One nats-server, or a cluster of three. */
 export type Ground = 'server' | 'cluster'
 export const GROUNDS: readonly Ground[] = ['server', 'cluster']

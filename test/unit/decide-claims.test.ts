@@ -92,10 +92,63 @@ describe('asked again, a verifier that was not told of the first ask', () => {
     const sig = proofSig(s)
     await ask(s, world, { sig })
     untold(world)
-    world.guard.reserve = () => null
+    world.guard.connectionsOf = () => 1
     assert.equal(verdictOf(await ask(s, world, { sig, id: 'b' })), 'granted.reasked')
     s.request = { client: { id: 8 } }
     assert.equal(verdictOf(await ask(s, world, { sig, id: 'c' })), 'denied.connection_limit')
+  })
+
+  test('denies the connection that was claimed after the last place was, records no grant and leaves no claim', async () => {
+    const s = scenario()
+    s.identity.roles = [{ name: 'one-connection' as never, source: 'assigned', asOf: NOW }]
+    const world = worldOf(s)
+    assert.equal(verdictOf(await ask(s, world, { sig: proofSig(s) })), 'granted.proof')
+    const entries = [...world.guardEntries]
+    untold(world)
+    world.guard.connectionsOf = () => 0
+    s.request = { client: { id: 8 } }
+    const late = await ask(s, world, { sig: endorsingSig(s), id: 'b' })
+    assert.equal(verdictOf(late), 'denied.connection_limit')
+    assert.deepEqual([userJwt(late), [...world.guardEntries], world.recorded.length], [null, entries, 1])
+    assert.equal(world.sessionRecords.get(s.sessionNkey.publicKey)?.record.state, 'pending')
+  })
+
+  test('refuses, and leaves no claim, where it is not told in time who was before it', async () => {
+    const s = scenario()
+    s.identity.roles = [{ name: 'one-connection' as never, source: 'assigned', asOf: NOW }]
+    const world = worldOf(s)
+    const { claim } = world.guard
+    world.guard.claim = async (key, entry) => ({
+      ...(await claim(key, entry)),
+      isAmong: () => Promise.reject(new StoreUnavailable('watching webauthn_guard')),
+    })
+    const decision = await ask(s, world, { sig: proofSig(s) })
+    assert.equal(verdictOf(decision), 'error.store_unavailable')
+    assert.deepEqual([userJwt(decision), world.guardEntries.size, world.recorded], [null, 0, []])
+  })
+
+  test('waits for nobody where connections are not limited, nor when it was asked before', async () => {
+    const s = scenario()
+    const limited = scenario()
+    limited.identity.roles = [{ name: 'one-connection' as never, source: 'assigned', asOf: NOW }]
+    for (const [one, isLimited] of [
+      [s, false],
+      [limited, true],
+    ] as const) {
+      const world = worldOf(one)
+      const { claim } = world.guard
+      let waited = 0
+      world.guard.claim = async (key, entry) => {
+        const claimed = await claim(key, entry)
+        return { ...claimed, isAmong: (max) => claimed.isAmong(max).finally(() => waited++) }
+      }
+      const sig = proofSig(one)
+      await ask(one, world, { sig })
+      assert.equal(waited, isLimited ? 1 : 0)
+      untold(world)
+      assert.equal(verdictOf(await ask(one, world, { sig, id: 'b' })), 'granted.reasked')
+      assert.equal(waited, isLimited ? 1 : 0)
+    }
   })
 
   test('denies and quarantines a count that nobody used on this connection', async () => {

@@ -35,7 +35,7 @@ describe('while a request is being decided', () => {
     const decisions = await Promise.all(['a', 'b', 'c'].map((id, n) => run(onConnection(s, n), world, { sig, id })))
     const verdicts = decisions.map(({ event }) => event?.verdict.reason).sort()
     assert.deepEqual(verdicts, ['connection_limit', 'connection_limit', 'proof'])
-    assert.equal(world.connections, 0)
+    assert.equal(world.guardEntries.size, 1)
   })
 
   test('a place is given back whatever becomes of the request', async () => {
@@ -45,7 +45,10 @@ describe('while a request is being decided', () => {
     world.broken.audit = true
     const failed = await run(s, world, { sig: proofSig(s) })
     assert.equal(failed.event?.verdict.reason, 'audit_unavailable')
-    assert.equal(world.connections, 0)
+    assert.equal(world.guardEntries.size, 0)
+    world.broken.audit = false
+    const next = await run(onConnection(s, 1), world, { sig: proofSig(s), id: 'b' })
+    assert.equal(next.event?.verdict.reason, 'proof')
   })
 
   test('the session is revoked after it was reserved: it stays revoked, and nothing is granted', async () => {

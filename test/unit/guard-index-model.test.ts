@@ -22,6 +22,7 @@ const step = fc.oneof(
     session: fc.constantFrom(...SESSIONS),
     clientId: fc.integer({ min: 1, max: 3 }),
     inSeconds: fc.integer({ min: -400, max: 600 }),
+    revision: fc.integer({ min: 1, max: 9 }),
   }),
   fc.record({ act: fc.constant('remove' as const), key }),
   fc.record({ act: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 400_000 }) }),
@@ -30,21 +31,21 @@ const step = fc.oneof(
 
 /** What is known, in no clever order. */
 class Model {
-  entries: [string, GuardEntry][] = []
+  entries: [string, GuardEntry, number][] = []
   forgottenUntil = 0
   sweptAt = 0
 
-  put(at: string, entry: GuardEntry, nowMs: number): void {
+  put(at: string, entry: GuardEntry, revision: number, nowMs: number): void {
     if (guardEnd(entry) * 1000 <= nowMs) return
-    this.entries = [...this.entries.filter(([other]) => other !== at), [at, entry]]
+    this.entries = [...this.entries.filter(([other]) => other !== at), [at, entry, revision]]
     if (this.entries.length <= entriesMax) return
     const first = Math.min(...this.entries.map(([, one]) => guardEnd(one)))
     this.forgottenUntil = Math.max(this.forgottenUntil, first)
     this.entries = this.entries.filter(([, one]) => guardEnd(one) > first)
   }
 
-  matching(nowMs: number, isOne: (entry: GuardEntry) => boolean): GuardEntry[] {
-    return this.entries.map(([, entry]) => entry).filter((entry) => entry.exp * 1000 > nowMs && isOne(entry))
+  matching(nowMs: number, isOne: (entry: GuardEntry, revision: number) => boolean): GuardEntry[] {
+    return this.entries.flatMap(([, entry, revision]) => (entry.exp * 1000 > nowMs && isOne(entry, revision) ? [entry] : []))
   }
 }
 
@@ -60,8 +61,8 @@ test('after any steps it finds, counts and forgets what the list does', () => {
         if (one.act === 'put') {
           const { handle, session, clientId } = one
           const entry = { ...BASE, handle, session, clientId, exp: Math.floor(nowMs / 1000) + one.inSeconds }
-          index.put(one.key, entry, nowMs)
-          model.put(one.key, entry, nowMs)
+          index.put(one.key, { record: entry, revision: one.revision }, nowMs)
+          model.put(one.key, entry, one.revision, nowMs)
         } else if (one.act === 'remove') {
           index.remove(one.key)
           model.entries = model.entries.filter(([at]) => at !== one.key)
@@ -73,11 +74,13 @@ test('after any steps it finds, counts and forgets what the list does', () => {
         }
         assert.equal(index.size(), model.entries.length)
         assert.equal(index.hasForgotten(), model.forgottenUntil > model.sweptAt)
-        for (const [at, entry] of model.entries) assert.equal(index.get(at), entry)
+        for (const [at, entry, revision] of model.entries) assert.deepEqual([index.get(at), index.revisionOf(at)], [entry, revision])
         for (const handle of HANDLES) {
           const live = model.matching(nowMs, (entry) => entry.handle === handle)
           sameEntries(index.ownedBy({ handle }, nowMs), live)
           assert.equal(index.countOf(handle, nowMs), live.length)
+          const before = model.matching(nowMs, (entry, revision) => entry.handle === handle && revision < 5)
+          assert.equal(index.countOf(handle, nowMs, 5), before.length)
         }
         for (const session of SESSIONS) {
           if (session === null) continue

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { GuardEntry } from '../../src/core/records.ts'
 import { GuardIndex } from '../../src/nats/guard-index.ts'
 import { guardEntry, handleOf, newGuardKey, newUserNkey } from '../support/records.ts'
 
@@ -9,27 +10,29 @@ const now = nowMs / 1000
 const kept = 300
 const keptMs = kept * 1000
 
+const at = (record: GuardEntry, revision = 1) => ({ record, revision })
+
 describe('guard index', () => {
   test('finds an entry by its key and no other', () => {
     const index = new GuardIndex(10)
     const entry = guardEntry({ exp: now + 10 })
-    index.put('a', entry, nowMs)
+    index.put('a', at(entry), nowMs)
     assert.equal(index.get('a'), entry)
     assert.equal(index.get('b'), null)
   })
 
   test('takes no entry that is over', () => {
     const index = new GuardIndex(10)
-    index.put('a', guardEntry({ exp: now - kept }), nowMs)
+    index.put('a', at(guardEntry({ exp: now - kept })), nowMs)
     assert.equal(index.size(), 0)
   })
 
   test('counts unexpired entries of a handle, to the millisecond, before any sweep', () => {
     const index = new GuardIndex(10)
     const handle = handleOf('orders')
-    index.put('a', guardEntry({ handle, exp: now + 1 }), nowMs)
-    index.put('b', guardEntry({ handle, exp: now + 2 }), nowMs)
-    index.put('c', guardEntry({ handle: handleOf('others'), exp: now + 2 }), nowMs)
+    index.put('a', at(guardEntry({ handle, exp: now + 1 })), nowMs)
+    index.put('b', at(guardEntry({ handle, exp: now + 2 })), nowMs)
+    index.put('c', at(guardEntry({ handle: handleOf('others'), exp: now + 2 })), nowMs)
     assert.equal(index.countOf(handle, nowMs), 2)
     assert.equal(index.countOf(handle, nowMs + 999), 2)
     assert.equal(index.countOf(handle, nowMs + 1_000), 1)
@@ -40,21 +43,44 @@ describe('guard index', () => {
     const index = new GuardIndex(10)
     const handle = handleOf('orders')
     const [here, gone, come] = ['NHERE', 'NGONE', 'NCOME']
-    index.put('a', guardEntry({ handle, serverId: here, iat: now - 100, exp: now + 9 }), nowMs)
-    index.put('b', guardEntry({ handle, serverId: gone, iat: now - 100, exp: now + 9 }), nowMs)
+    index.put('a', at(guardEntry({ handle, serverId: here, iat: now - 100, exp: now + 9 })), nowMs)
+    index.put('b', at(guardEntry({ handle, serverId: gone, iat: now - 100, exp: now + 9 })), nowMs)
     assert.equal(index.countOf(handle, nowMs), 2)
     index.serversSeen(new Set([here]), nowMs)
     assert.equal(index.countOf(handle, nowMs), 1)
     assert.equal(index.ownedBy({ handle }, nowMs).length, 2)
     // A server that came since it was asked.
-    index.put('c', guardEntry({ handle, serverId: come, iat: now + 1, exp: now + 9 }), nowMs)
+    index.put('c', at(guardEntry({ handle, serverId: come, iat: now + 1, exp: now + 9 })), nowMs)
     assert.equal(index.countOf(handle, nowMs), 2)
+  })
+
+  test('counts entries with a lower revision alone, where it is asked for those before one', () => {
+    const index = new GuardIndex(10)
+    const handle = handleOf('orders')
+    const entry = guardEntry({ handle, iat: now, exp: now + 9 })
+    index.put('a', at(entry, 7), nowMs)
+    index.put('b', at(entry, 3), nowMs)
+    index.put('c', at(guardEntry({ handle, exp: now }), 4), nowMs)
+    index.put('d', at(guardEntry({ handle: handleOf('others'), exp: now + 9 }), 5), nowMs)
+    for (const [before, count] of [
+      [3, 0],
+      [4, 1],
+      [7, 1],
+      [8, 2],
+    ] as const) {
+      assert.equal(index.countOf(handle, nowMs, before), count, `before ${before}`)
+    }
+    assert.deepEqual([index.revisionOf('a'), index.revisionOf('e')], [7, 0])
+    index.put('b', at(entry, 9), nowMs)
+    assert.equal(index.countOf(handle, nowMs, 8), 1)
+    index.serversSeen(new Set(), nowMs + 3_600_000)
+    assert.equal(index.countOf(handle, nowMs, 10), 0)
   })
 
   test('forgets what is over at a sweep, and only that', () => {
     const index = new GuardIndex(10)
-    index.put('a', guardEntry({ exp: now + 1 }), nowMs)
-    index.put('b', guardEntry({ exp: now + 2 }), nowMs)
+    index.put('a', at(guardEntry({ exp: now + 1 })), nowMs)
+    index.put('b', at(guardEntry({ exp: now + 2 })), nowMs)
     index.sweep(nowMs + 1_000 + keptMs)
     assert.equal(index.get('a'), null)
     assert.notEqual(index.get('b'), null)
@@ -64,7 +90,7 @@ describe('guard index', () => {
   test('knows a connection for minutes after its grant expired: nats-server closes it late, and by its own clock', () => {
     const index = new GuardIndex(10)
     const entry = guardEntry({ exp: now })
-    index.put('a', entry, nowMs)
+    index.put('a', at(entry), nowMs)
     index.sweep(nowMs + keptMs - 1)
     assert.equal(index.get('a'), entry)
     assert.equal(index.countOf(entry.handle, nowMs), 0)
@@ -72,11 +98,11 @@ describe('guard index', () => {
 
   test('evicts what expires first when it is full, and says until when it may have forgotten something', () => {
     const index = new GuardIndex(3)
-    index.put('later', guardEntry({ exp: now + 30 }), nowMs)
-    index.put('first', guardEntry({ exp: now + 10 }), nowMs)
-    index.put('second', guardEntry({ exp: now + 20 }), nowMs)
+    index.put('later', at(guardEntry({ exp: now + 30 })), nowMs)
+    index.put('first', at(guardEntry({ exp: now + 10 })), nowMs)
+    index.put('second', at(guardEntry({ exp: now + 20 })), nowMs)
     assert.equal(index.hasForgotten(), false)
-    index.put('latest', guardEntry({ exp: now + 40 }), nowMs)
+    index.put('latest', at(guardEntry({ exp: now + 40 })), nowMs)
     assert.equal(index.get('first'), null)
     assert.equal(index.size(), 3)
     assert.equal(index.hasForgotten(), true)
@@ -89,8 +115,8 @@ describe('guard index', () => {
   test('keeps one entry for one key, the newest', () => {
     const index = new GuardIndex(10)
     const handle = handleOf('orders')
-    index.put('a', guardEntry({ handle, exp: now + 10 }), nowMs)
-    index.put('a', guardEntry({ handle, exp: now + 20 }), nowMs)
+    index.put('a', at(guardEntry({ handle, exp: now + 10 })), nowMs)
+    index.put('a', at(guardEntry({ handle, exp: now + 20 })), nowMs)
     assert.equal(index.countOf(handle, nowMs), 1)
     index.sweep(nowMs + keptMs + 15_000)
     assert.equal(index.size(), 1)
@@ -99,8 +125,8 @@ describe('guard index', () => {
   test('names the keys of one connection, and none after they were removed', () => {
     const index = new GuardIndex(10)
     const entry = guardEntry({ exp: now + 10 })
-    index.put('a', entry, nowMs)
-    index.put('b', { ...entry, clientId: entry.clientId + 1 }, nowMs)
+    index.put('a', at(entry), nowMs)
+    index.put('b', at({ ...entry, clientId: entry.clientId + 1 }), nowMs)
     assert.deepEqual(index.keysOf(entry.serverId, entry.clientId), ['a'])
     assert.deepEqual(index.keysOf(guardEntry().serverId, entry.clientId), [])
     index.remove('a')
@@ -114,8 +140,8 @@ describe('guard index', () => {
     const session = newUserNkey()
     const one = guardEntry({ session, exp: now + 10 })
     const other = guardEntry({ exp: now + 10 })
-    index.put('a', one, nowMs)
-    index.put('b', other, nowMs)
+    index.put('a', at(one), nowMs)
+    index.put('b', at(other), nowMs)
     assert.deepEqual(index.ownedBy({ credential: one.credential }, nowMs), [one])
     assert.deepEqual(index.ownedBy({ session }, nowMs), [one])
     assert.deepEqual(index.ownedBy({ session: newUserNkey() }, nowMs), [])
@@ -127,7 +153,7 @@ describe('guard index', () => {
     const index = new GuardIndex(200_000)
     const keys = Array.from({ length: 1_000 }, () => newGuardKey())
     const entry = guardEntry()
-    for (let i = 0; i < 100_000; i++) index.put(`${keys[i % 1_000]}${i}`, { ...entry, clientId: i, exp: now + (i % 900) + 1 }, nowMs)
+    for (let i = 0; i < 100_000; i++) index.put(`${keys[i % 1_000]}${i}`, at({ ...entry, clientId: i, exp: now + (i % 900) + 1 }), nowMs)
     assert.equal(index.size(), 100_000)
     index.sweep(nowMs + keptMs + 900_000)
     assert.equal(index.size(), 0)
