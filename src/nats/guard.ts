@@ -61,8 +61,8 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     // What was claimed here is known before the watch comes to what was there before it.
     if (revision < known) return
     broken.delete(key)
-    if (value === null) return index.remove(key)
-    if (withdrawals.isLeaving(told)) return index.remove(key)
+    if (value === null) withdrawals.gone(key)
+    if (value === null || withdrawals.isLeaving(told)) return index.remove(key)
     if (revision === known) return
     try {
       const entry = claims.ownEntry(key, value) ?? decodeRecord(value, guardSchema)

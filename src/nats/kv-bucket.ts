@@ -48,6 +48,8 @@ export interface KvBucket {
   write(key: string, value: Uint8Array, revision: number): Promise<number | null>
   /** Marks the key as deleted if it is still at `revision`; null: whatever is there. False when somebody else was first. */
   erase(key: string, revision: number | null): Promise<boolean>
+  /** Marks the key as deleted, whatever is there, if nats-server can be reached: whether it came to pass, a watch tells. */
+  eraseUnasked(key: string): void
 }
 
 const valueBytesMax = 65_536
@@ -146,6 +148,10 @@ const storedSchema = z.looseObject({
 })
 const writtenSchema = z.looseObject({ seq: z.number().int().positive() })
 
+const NOTHING = new Uint8Array(0)
+const DELETED = headers()
+DELETED.set('KV-Operation', 'DEL')
+
 function kvBucket(link: Link, name: string): KvBucket {
   const readSubject = `$JS.API.STREAM.MSG.GET.${streamOf(name)}`
   return {
@@ -168,7 +174,11 @@ function kvBucket(link: Link, name: string): KvBucket {
     erase: async (key, revision) => {
       const head = revision === null ? headers() : expecting(revision)
       head.set('KV-Operation', 'DEL')
-      return (await put(key, new Uint8Array(0), head)) !== null
+      return (await put(key, NOTHING, head)) !== null
+    },
+    eraseUnasked: (key) => {
+      // nats.js would keep it until there is a connection again, however many there are by then.
+      if (link.isConnected()) link.nats.publish(subjectOf(name, key), NOTHING, { headers: DELETED })
     },
   }
 

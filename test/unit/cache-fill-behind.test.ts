@@ -43,6 +43,7 @@ function clustered({ newest, entriesMax = 100 }: { newest: number; entriesMax?: 
     },
     write: async () => null,
     erase: async () => false,
+    eraseUnasked: () => {},
   }
   const store = new CachedStore({
     bucket,

@@ -38,6 +38,7 @@ function guarded() {
     find: async () => null,
     write: () => new Promise((resolve) => answers.push(resolve)),
     erase: async (_, revision) => erased.push(revision) > 0,
+    eraseUnasked: () => {},
   }
   const guard = createGuard(bucket, () => {})
   return {
