@@ -103,9 +103,8 @@ function unseal({ payload, serverXkey }: IncomingRequest, xkey: XkeyPort | null)
   if (xkey !== null) {
     // A sealed message begins with "xkv1", a JWT with "eyJ".
     if (serverXkey === '' || fromUtf8(payload.subarray(0, 4)) !== 'xkv1') return denied('request_unsealed')
-    if (decodePublicNkey('X', serverXkey) === null) return denied('request_unsealed')
     plain = xkey.open(payload, serverXkey)
-    if (plain === null) return denied('request_unopenable')
+    if (plain === null) return denied(decodePublicNkey('X', serverXkey) === null ? 'request_unsealed' : 'request_unopenable')
   }
   return passed(plain)
 }

@@ -41,8 +41,17 @@ export function parseUserNkey(text: unknown): UserNkey | null {
   return raw !== null && !isSmallOrder(raw) ? (text as UserNkey) : null
 }
 
+// A cluster has few servers, and every request names one. Bounded, because anybody can make a key.
+const serverIds = new Set<string>()
+const serverIdsMax = 1024
+
 export function parseServerId(text: unknown): ServerId | null {
-  return typeof text === 'string' && decodePublicNkey('N', text) !== null ? (text as ServerId) : null
+  if (typeof text !== 'string') return null
+  if (serverIds.has(text)) return text as ServerId
+  if (decodePublicNkey('N', text) === null) return null
+  if (serverIds.size >= serverIdsMax) serverIds.clear()
+  serverIds.add(text)
+  return text as ServerId
 }
 
 export function parseCredentialId(text: unknown): CredentialId | null {

@@ -31,7 +31,7 @@ const REDACTED = '[redacted]'
 
 /** Log lines of one program. `level` is one of pino's; `stream` replaces stderr. */
 export function createLogger(options: { level: string; name: string; stream?: DestinationStream }): Logger {
-  const out = options.stream ?? destination({ fd: 2, sync: true })
+  const out = options.stream ?? stderr()
   return pino(
     {
       name: options.name,
@@ -43,6 +43,26 @@ export function createLogger(options: { level: string; name: string; stream?: De
     },
     { write: (line: string) => out.write(scrub(line)) },
   )
+}
+
+const heldBytesMax = 8 * 1024
+
+/** Lines of one turn of the event loop are written together; at the end of the process nothing is left. */
+function stderr(): DestinationStream {
+  const out = destination({ fd: 2, sync: true, minLength: heldBytesMax })
+  let due = false
+  const flush = () => {
+    due = false
+    out.flushSync()
+  }
+  process.once('exit', flush)
+  return {
+    write(line) {
+      out.write(line)
+      if (!due) setImmediate(flush)
+      due = true
+    },
+  }
 }
 
 // pino's wildcard paths would cost ten times the line itself, so members further down are found in the finished line;
