@@ -1,4 +1,7 @@
 /** What was started and has to be ended, also when the bench fails or is interrupted. The last that was started ends first. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 const started: (() => Promise<unknown>)[] = []
 
@@ -15,12 +18,23 @@ export async function endEverything(): Promise<void> {
     await end().catch((cause: unknown) => void process.stderr.write(`ending the bench: ${String(cause)}\n`))
 }
 
+const INTERRUPTED = 130
+
 /** ^C ends what was started, and the bench; a second one ends it at once. */
 export function endOnInterrupt(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
-      process.once(signal, () => process.exit(130))
-      void endEverything().then(() => process.exit(130))
+      process.once(signal, () => process.exit(INTERRUPTED))
+      // Whatever was being measured fails for want of what has ended.
+      process.on('uncaughtException', () => {})
+      void endEverything().then(() => process.exit(INTERRUPTED))
     })
   }
+}
+
+/** What is started from now on keeps its files in one directory, so that what was interrupted while it started leaves none. */
+export function keepFilesTogether(): void {
+  const dir = mkdtempSync(join(tmpdir(), 'nats-webauthn-bench-'))
+  process.env['TMPDIR'] = dir
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }))
 }

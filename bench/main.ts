@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { findNatsServer } from '../scripts/nats-server.ts'
 import { chooseCrypto } from '../src/crypto.ts'
 import { chartOf } from './chart.ts'
-import { endEverything, endOnInterrupt } from './cleanup.ts'
+import { endEverything, endOnInterrupt, keepFilesTogether } from './cleanup.ts'
 import { benchFlood } from './flood.ts'
 import { readOptions } from './options.ts'
 import { writePage } from './page.ts'
@@ -30,6 +30,7 @@ if (options.chart === null) await bench()
 else draw(options.chart)
 
 async function bench(): Promise<void> {
+  keepFilesTogether()
   endOnInterrupt()
   const { rounds, connections, concurrency, only } = options
   const run: Run = {

@@ -8,6 +8,32 @@ import type { StormPlan } from './storms.ts'
 export const PARTS = ['connections', 'populations', 'storms', 'flood'] as const
 export type Part = (typeof PARTS)[number]
 
+/** How large each part is. `tiny` shows that everything works, and measures nothing. */
+const SIZES = {
+  usual: {
+    rounds: 7,
+    connections: 3000,
+    populations: { credentials: [1_000, 100_000, 1_000_000], rounds: 5, connections: 180, warmUpTimes: 15 },
+    storms: { clients: 5_000, restartClients: 10_000, rounds: 2, expirySecondsMin: 20 },
+    flood: { rounds: 3, seconds: 8 },
+  },
+  quick: {
+    rounds: 3,
+    connections: 600,
+    populations: { credentials: [1_000, 20_000], rounds: 2, connections: 100, warmUpTimes: 15 },
+    storms: { clients: 300, restartClients: 600, rounds: 1, expirySecondsMin: 20 },
+    flood: { rounds: 1, seconds: 3 },
+  },
+  tiny: {
+    rounds: 1,
+    connections: 24,
+    populations: { credentials: [150, 300], rounds: 1, connections: 20, warmUpTimes: 1 },
+    storms: { clients: 20, restartClients: 30, rounds: 1, expirySecondsMin: 8 },
+    flood: { rounds: 1, seconds: 1 },
+  },
+} as const
+const sessionsMax = 100_000
+
 export interface BenchOptions {
   json: boolean
   only: readonly Part[]
@@ -32,6 +58,7 @@ export function readOptions(args: string[]): BenchOptions {
     options: {
       json: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
+      tiny: { type: 'boolean', default: false },
       only: { type: 'string', default: PARTS.join(',') },
       rounds: { type: 'string' },
       connections: { type: 'string' },
@@ -41,9 +68,9 @@ export function readOptions(args: string[]): BenchOptions {
       chart: { type: 'string' },
     },
   })
-  const { quick } = values
-  const rounds = whole('rounds', values.rounds ?? (quick ? '3' : '7'))
-  const connections = whole('connections', values.connections ?? (quick ? '600' : '3000'))
+  const size = SIZES[values.tiny ? 'tiny' : values.quick ? 'quick' : 'usual']
+  const rounds = values.rounds === undefined ? size.rounds : whole('rounds', values.rounds)
+  const connections = values.connections === undefined ? size.connections : whole('connections', values.connections)
   return {
     json: values.json,
     only: values.only.split(',').map(part),
@@ -53,16 +80,12 @@ export function readOptions(args: string[]): BenchOptions {
     against: values.against === undefined ? null : resolve(values.against),
     profileDir: values.profile === undefined ? null : resolve(values.profile),
     populations: {
-      sizes: (quick ? [1_000, 20_000] : [1_000, 100_000, 1_000_000]).map((credentials) => ({
-        credentials,
-        sessions: credentials > 100_000 ? 0 : credentials,
-      })),
-      rounds: quick ? 2 : 5,
-      connections: quick ? 100 : 180,
+      ...size.populations,
+      sizes: size.populations.credentials.map((credentials) => ({ credentials, sessions: credentials > sessionsMax ? 0 : credentials })),
       concurrency: 32,
     },
-    storms: quick ? { clients: 300, restartClients: 600, rounds: 1 } : { clients: 5_000, restartClients: 10_000, rounds: 2 },
-    flood: { rounds: quick ? 1 : 3, seconds: quick ? 3 : 8, goodPerSecond: 30, badPerSecond: 300 },
+    storms: size.storms,
+    flood: { ...size.flood, goodPerSecond: 30, badPerSecond: 300 },
     chart: values.chart === undefined ? null : resolve(values.chart),
   }
 }

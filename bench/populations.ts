@@ -6,7 +6,7 @@ import { startBenchDeployment } from './deployments.ts'
 import { type ConnectionFigures, connectMany } from './load.ts'
 import { fillPopulation, type PopulationSize } from './population.ts'
 import { cpuMicrosOf, residentMiBOf } from './process-figures.ts'
-import { OWN_DIST, startVerifier } from './verifier.ts'
+import { type BenchedProcess, OWN_DIST, startVerifier } from './verifier.ts'
 
 /** `first`: a credential that this verifier has not met since it started; `again`: one that it has; `resume`: its session. */
 export type Acquaintance = 'first' | 'again' | 'resume'
@@ -32,15 +32,16 @@ export interface PopulationPlan {
   /** Of each kind, in each round. */
   connections: number
   concurrency: number
+  /** How often each of those connects who are not timed. */
+  warmUpTimes: number
 }
 
 const warmUpMembers = 100
-const warmUpTimes = 15
 
 interface Populated {
   who: TestIdentity[]
   product: ProductFiles
-  pid: number
+  verifier: BenchedProcess
   result: PopulationFigures
 }
 
@@ -53,8 +54,9 @@ export async function benchPopulations(plan: PopulationPlan, progress: (text: st
     progress(`populations: round ${round + 1} of ${plan.rounds}`)
     for (const each of round % 2 === 0 ? populated : populated.toReversed()) await timeRound(each, plan, round)
   }
-  for (const { result, pid, product } of populated) {
-    result.residentMiBAfter = residentMiBOf(pid)
+  for (const { result, verifier, product } of populated) {
+    result.residentMiBAfter = residentMiBOf(verifier.pid)
+    await verifier.stop()
     await product.stop()
   }
   return populated.map(({ result }) => result)
@@ -66,14 +68,15 @@ async function populate(size: PopulationPlan['sizes'][number], plan: PopulationP
   const sample = Math.min(size.credentials, warmUpMembers + plan.rounds * plan.connections)
   const who = await fillPopulation(product, { ...size, sample })
   const begun = performance.now()
-  const { pid, readyMs } = await startVerifier(product, { dist: OWN_DIST, audit: true, profileDir: null })
+  const verifier = await startVerifier(product, { dist: OWN_DIST, audit: true, profileDir: null })
+  const { pid, readyMs } = verifier
   await untilSettled(pid)
   const settledSeconds = (performance.now() - begun) / 1000
   progress(`populations: ready after ${(readyMs / 1000).toFixed(1)} s, settled after ${settledSeconds.toFixed(1)} s`)
   const figures = { first: [], again: [], resume: [] }
   const residentMiB = residentMiBOf(pid)
   const result = { ...size, readySeconds: readyMs / 1000, settledSeconds, residentMiB, residentMiBAfter: residentMiB, figures }
-  return { who, product, pid, result }
+  return { who, product, verifier, result }
 }
 
 const settledMsMax = 180_000
@@ -90,13 +93,13 @@ async function untilSettled(pid: number): Promise<void> {
 }
 
 /** The compiler first, so that it does not look as if first connections were dear. */
-async function warmUp({ who, product, pid }: Populated, { concurrency }: PopulationPlan): Promise<void> {
+async function warmUp({ who, product, verifier: { pid } }: Populated, { concurrency, warmUpTimes }: PopulationPlan): Promise<void> {
   const { url, deployment } = product
   const fields = (nonce: string, index: number) => proof(who[index % warmUpMembers] as TestIdentity, { nonce, url })
   await connectMany({ port: deployment.server.port, pid, fields }, { connections: warmUpMembers * warmUpTimes, concurrency })
 }
 
-async function timeRound({ who, product, pid, result }: Populated, plan: PopulationPlan, round: number): Promise<void> {
+async function timeRound({ who, product, verifier: { pid }, result }: Populated, plan: PopulationPlan, round: number): Promise<void> {
   const { url, deployment } = product
   const members = who.slice(warmUpMembers + round * plan.connections, warmUpMembers + (round + 1) * plan.connections)
   const by = {

@@ -17,11 +17,12 @@ export interface StormPlan {
   restartClients: number
   /** How often the restart is repeated with either responder. */
   rounds: number
+  /** To the end of all grants, besides what rewriting the sessions takes. */
+  expirySecondsMin: number
 }
 
 const connectsPerSecond = 400
 const stormMsMax = 120_000
-const expirySecondsMin = 20
 const sessionsRewrittenPerSecond = 250
 const hourMs = 3_600_000
 const library = 'nats'
@@ -35,14 +36,15 @@ async function startField(): Promise<StormField> {
   return { ...field, stop: endsLater(field.stop) }
 }
 
-async function reloadAndExpiry({ clients }: StormPlan, progress: (text: string) => void): Promise<StormResult[]> {
+async function reloadAndExpiry({ clients, expirySecondsMin }: StormPlan, progress: (text: string) => void): Promise<StormResult[]> {
   progress(`storms: connecting ${clients} clients`)
   const field = await startField()
   const fleet = await field.fleet({ clients, library, perSecond: connectsPerSecond })
   progress('storms: reload of nats-server')
   const reload = await storm(fleet, () => field.reload())
   progress('storms: simultaneous expiries')
-  const expiry = await expire(field, fleet, clients)
+  const seconds = Math.ceil(clients / sessionsRewrittenPerSecond) + expirySecondsMin
+  const expiry = await expire(field, fleet, seconds)
   await field.stop()
   return [
     { what: 'reload', responder: 'verifier', ...reload },
@@ -51,8 +53,7 @@ async function reloadAndExpiry({ clients }: StormPlan, progress: (text: string) 
 }
 
 /** A grant ends no later than its session: once all came back to sessions that end together, so do their grants. */
-async function expire(field: StormField, fleet: Fleet, clients: number): Promise<StormFigures> {
-  const seconds = Math.max(expirySecondsMin, Math.ceil(clients / sessionsRewrittenPerSecond) + expirySecondsMin)
+async function expire(field: StormField, fleet: Fleet, seconds: number): Promise<StormFigures> {
   const at = Math.ceil(Date.now() / 1000 + seconds) * 1000
   await field.endSessionsAt(new Date(at))
   await storm(fleet, () => field.reload())

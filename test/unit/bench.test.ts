@@ -251,6 +251,14 @@ describe('options of the bench', () => {
     assert.ok(quick.flood.seconds < usual.flood.seconds)
   })
 
+  test('a tiny run is smaller still, and says so alone', () => {
+    const [tiny, quick] = [readOptions(['--tiny', '--quick']), readOptions(['--quick'])]
+    assert.deepEqual(tiny, readOptions(['--tiny']))
+    assert.ok(tiny.storms.clients < quick.storms.clients)
+    assert.ok((tiny.populations.sizes.at(-1)?.credentials ?? 0) < (quick.populations.sizes[0]?.credentials ?? 0))
+    assert.ok(tiny.flood.seconds < quick.flood.seconds)
+  })
+
   for (const args of [
     ['--only', 'nothing'],
     ['--only', ''],
