@@ -10,7 +10,7 @@ export const assertionCheck: Command = {
   usage: 'FILE|-',
   examples: [
     'nats-webauthn assertion check refused.jsonl',
-    'kubectl logs support | nats-webauthn assertion check - | jq \'select(.verdict == "denied")\'',
+    'nats-webauthn assertion check - < refused.jsonl | jq \'select(.verdict == "denied")\'',
   ],
   options: JSON_OPTION,
   positionals: { min: 1, max: 1 },

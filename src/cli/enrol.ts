@@ -14,7 +14,7 @@ export const enrol: Command = {
   usage: '--url URL --key FILE [--ticket-file FILE] [--name TEXT] [--json]',
   examples: [
     'nats-webauthn enrol --url https://verifier.example.com --ticket-file orders.ticket --key orders.key',
-    'vault read -field=ticket secret/orders | nats-webauthn enrol --url https://verifier.example.com --key orders.key',
+    'nats-webauthn enrol --url https://verifier.example.com --key orders.key < orders.ticket',
   ],
   options: {
     url: { type: 'string', value: 'URL', help: "The verifier's enrolment address; http:// only to this machine." },

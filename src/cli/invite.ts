@@ -14,7 +14,7 @@ const invite: Command = {
   examples: [
     'nats-webauthn invite alice --role orders-terminal',
     'nats-webauthn invite orders --machine --role orders-writer --out orders.ticket',
-    'nats-webauthn invite orders --machine --role orders-writer --expires 15m | ssh orders-host nats-webauthn enrol --url https://verifier.example.com --key orders.key',
+    'nats-webauthn invite orders --machine --role orders-writer --expires 15m | nats-webauthn enrol --url https://verifier.example.com --key orders.key',
   ],
   options: {
     ...ROLE_OPTION,
