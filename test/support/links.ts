@@ -51,9 +51,9 @@ export async function openVerifier(deployment: Deployment, { replicas = 1, nodes
   }
 }
 
-/** Resolves when `check` holds; asks again at every turn of a short timer, and gives up after ten seconds. */
-export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000
+/** Resolves when `check` holds; asks again at every turn of a short timer, and gives up after ten seconds, or after `msMax`. */
+export async function until(what: string, check: () => boolean | Promise<boolean>, msMax = 10_000): Promise<void> {
+  const giveUpAt = performance.now() + msMax
   while (!(await check())) {
     if (performance.now() > giveUpAt) throw new Error(`waiting until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
