@@ -51,8 +51,8 @@ export function metricSources(parts: Parts): MetricSources {
     requestsInFlight: () => parts.callout?.inFlight() ?? 0,
     requestsWaiting: () => parts.callout?.waiting() ?? { known: 0, unknown: 0 },
     ready: () => parts.readiness?.isReady() ?? false,
-    credentials: () => stores().credentials.counts(),
-    sessions: () => stores().sessions.counts(new Date()),
+    credentials: () => there(stores().credentials.census()),
+    sessions: () => there(stores().sessions.census(new Date())),
     auditQueue: () => {
       const backlog = there(parts.audit).publisher.backlog()
       return {
@@ -71,7 +71,7 @@ export function metricSources(parts: Parts): MetricSources {
 }
 
 function there<T>(part: T | null): T {
-  if (part === null) throw new Error('asking a part that is not there yet')
+  if (part === null) throw new Error('asking for what is not there yet')
   return part
 }
 

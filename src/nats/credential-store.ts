@@ -13,8 +13,10 @@ export interface CredentialStore extends CredentialPort {
   /** False when a credential with this id is or ever was there. */
   create(record: CredentialRecord): Promise<boolean>
   findOnLeader(key: CredentialKey): Promise<Stored<CredentialRecord> | null>
-  /** How many there are, by state. */
+  /** How many this verifier keeps at hand, by state. */
   counts(): Record<CredentialRecord['state'], number>
+  /** How many there are, by state; null where they are not all at hand. */
+  census(): Record<CredentialRecord['state'], number> | null
   /** Without a cache: for enrolment. */
   readonly records: RecordPort<CredentialRecord>
   readonly cache: CachedStore<CredentialRecord>
@@ -33,6 +35,11 @@ export function createCredentialStore(bucket: KvBucket, onReport: OnStoreReport)
     isUnsettled: ({ state }) => state === 'pending',
     onReport,
   })
+  const counts = () => {
+    const states = { pending: 0, active: 0, quarantined: 0, revoked: 0 }
+    for (const [, { record }] of cache.cached()) states[record.state]++
+    return states
+  }
   return {
     cache,
     records: cache.asRecords(),
@@ -41,10 +48,7 @@ export function createCredentialStore(bucket: KvBucket, onReport: OnStoreReport)
     findOnLeader: (key) => cache.findOnLeader(key),
     replace: (stored, next) => cache.replace(credentialKey(stored.record.id), stored, next),
     create: async (record) => (await cache.create(credentialKey(record.id), record)) !== null,
-    counts: () => {
-      const counts = { pending: 0, active: 0, quarantined: 0, revoked: 0 }
-      for (const [, { record }] of cache.cached()) counts[record.state]++
-      return counts
-    },
+    counts,
+    census: () => (cache.isComplete() ? counts() : null),
   }
 }

@@ -20,7 +20,10 @@ export interface SessionStore extends SessionPort {
   findOnLeader(nkey: UserNkey): Promise<Stored<SessionRecord> | null>
   /** The identity's sessions in this verifier's cache, active and not over, in no order: for showing, never for deciding. */
   of(handle: Handle): readonly SessionRecord[]
+  /** How many this verifier keeps at hand. */
   counts(now: Date): Record<SessionStanding, number>
+  /** How many there are whose time is not over, by state; null where they are not all at hand. Those that are over leave the bucket without a word. */
+  census(now: Date): Record<SessionRecord['state'], number> | null
   readonly cache: CachedStore<SessionRecord>
 }
 
@@ -67,6 +70,12 @@ export function createSessionStore(
     counts: (now) => {
       const counts = { pending: 0, active: 0, expired: 0, revoked: 0 }
       for (const [, { record }] of cache.cached()) counts[standingOf(record, now)]++
+      return counts
+    },
+    census: (now) => {
+      if (!cache.isComplete()) return null
+      const counts = { pending: 0, active: 0, revoked: 0 }
+      for (const [, { record }] of cache.cached()) if (record.expiresAt > now.getTime()) counts[record.state]++
       return counts
     },
   }

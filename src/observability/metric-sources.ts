@@ -50,7 +50,7 @@ export function registerSources(sources: MetricSources, registry: Registry): voi
   }))
   gauge('nats_webauthn_ready', 'Whether the verifier takes requests.', null, () => ({ all: Number(sources.ready()) }))
   gauge('nats_webauthn_credentials', 'Enrolled credentials by state.', 'state', () => sources.credentials())
-  gauge('nats_webauthn_sessions', 'Endorsed sessions by state.', 'state', () => sources.sessions())
+  gauge('nats_webauthn_sessions', 'Endorsed sessions whose time is not over, by state.', 'state', () => sources.sessions())
   gauge('nats_webauthn_audit_queue_records', 'Audit records that wait to be published.', 'stream', () => sources.auditQueue())
   gauge(
     'nats_webauthn_break_glass_last_used_timestamp_seconds',

@@ -5,7 +5,7 @@ import { headers } from 'nats'
 import { credentialKey } from '../../src/core/identifiers.ts'
 import { StoreUnavailable } from '../../src/core/ports.ts'
 import { openBucket } from '../../src/nats/kv-bucket.ts'
-import { openStores } from '../../src/nats/stores.ts'
+import { BUCKET_SETTINGS, openStores } from '../../src/nats/stores.ts'
 import { type Deployment, startDeployment } from '../support/deployment.ts'
 import { linkTo, openVerifier, type TestVerifier, until } from '../support/links.ts'
 import { NATS_LINES } from '../support/nats-server.ts'
@@ -139,6 +139,30 @@ for (const line of NATS_LINES) {
       const counts = one.stores.credentials.counts()
       assert.equal(counts.quarantined, before.quarantined + 1)
       assert.equal(counts.active, before.active)
+    })
+
+    test('counts what there is, only where all of it is at hand: neither what was deleted nor sessions that are over', async () => {
+      const { credentials, sessions } = one.stores
+      await until('all is read', () => credentials.census() !== null && sessions.census(new Date()) !== null)
+      const before = [credentials.census(), sessions.census(new Date())] as const
+      const deleted = credentialRecord()
+      await credentials.create(deleted)
+      const live = sessionRecord({ state: 'active' })
+      await sessions.reserve(live)
+      await sessions.reserve(sessionRecord({ state: 'active', expiresAt: Date.now() - 1 }))
+      await sessions.reserve(sessionRecord({ state: 'revoked', expiresAt: Date.now() - 1 }))
+      const { bucket } = await openBucket(one.link, { ...BUCKET_SETTINGS.credentials, replicas: 1 })
+      await bucket.erase(credentialKey(deleted.id), null)
+      await until('it is gone', async () => (await credentials.findByKey(credentialKey(deleted.id))) === null)
+      assert.deepEqual(credentials.census(), before[0])
+      assert.deepEqual(sessions.census(new Date()), { ...before[1], active: (before[1]?.active ?? 0) + 1 })
+      assert.equal(sessions.census(new Date(live.expiresAt))?.active, 0)
+
+      const link = await linkTo(deployment, 'verifierAuth')
+      const starting = await openStores(link, { replicas: 1, onReport: () => {} })
+      assert.deepEqual([starting.credentials.census(), starting.sessions.census(new Date())], [null, null])
+      starting.stop()
+      await link.drain()
     })
 
     for (const [what, value] of [
