@@ -64,7 +64,6 @@ export async function scanBucket(bucket: KvBucket): Promise<BucketEntry[]> {
       bucket,
       keys: '*',
       from: 'start',
-      bytesPerSecondMax: null,
       sink: {
         began: () => entries.clear(),
         entry: (entry) => entries.set(entry.key, entry),

@@ -43,15 +43,6 @@ const storedSchema = z.looseObject({
   message: z.looseObject({ subject: z.string(), seq: z.int().positive(), data: z.string().default(''), hdrs: z.string().default('') }),
 })
 
-/** The revision of the newest of these keys, as the leader has it; 0 where there is none. Throws StoreUnavailable. */
-export async function newestRevision(link: Link, bucket: string, keys: '*' | '>'): Promise<number> {
-  const answer = await askForSetup(link, `$JS.API.STREAM.MSG.GET.${streamOf(bucket)}`, { last_by_subj: subjectOf(bucket, keys) })
-  if (!answer.ok && answer.code === MESSAGE_NOT_FOUND) return 0
-  const stored = answer.ok ? storedSchema.safeParse(answer.value) : null
-  if (stored?.success !== true) throw new StoreUnavailable(`asking about ${bucket}`)
-  return stored.data.message.seq
-}
-
 /** Hands every value to `each`; a key that is written meanwhile comes again, with a higher revision. Throws StoreUnavailable. */
 export async function scanValues(link: Link, state: BucketState, each: (entry: BucketEntry) => void): Promise<void> {
   const { bucket, first, sequence } = state
@@ -66,20 +57,22 @@ async function scanLane(
   { bucket, from, to }: { bucket: string; from: number; to: number },
   each: (entry: BucketEntry) => void,
 ): Promise<void> {
-  const prefix = subjectOf(bucket, '')
-  for (let seq = Math.max(1, from); seq <= to; ) {
-    const answer = await askForSetup(link, `$JS.API.STREAM.MSG.GET.${streamOf(bucket)}`, { seq, next_by_subj: `${prefix}>` })
-    if (!answer.ok && answer.code === MESSAGE_NOT_FOUND) return
-    const stored = answer.ok ? storedSchema.safeParse(answer.value) : null
-    if (stored?.success !== true) throw new StoreUnavailable(`reading ${bucket}`)
-    const { message } = stored.data
-    if (message.seq > to) return
-    seq = message.seq + 1
-    const deleted = /^KV-Operation:/im.test(Buffer.from(message.hdrs, 'base64').toString('latin1'))
-    each({
-      key: message.subject.slice(prefix.length),
-      revision: message.seq,
-      value: deleted ? null : Buffer.from(message.data, 'base64'),
-    })
+  for (let revision = Math.max(1, from); revision <= to; revision++) {
+    const next = await nextValue(link, bucket, revision)
+    if (next === null || next.revision > to) return
+    each(next)
+    revision = next.revision
   }
+}
+
+/** The first value whose revision is `from` or higher, as the leader has it; null where there is none. Throws StoreUnavailable. */
+export async function nextValue(link: Link, bucket: string, from: number): Promise<BucketEntry | null> {
+  const prefix = subjectOf(bucket, '')
+  const answer = await askForSetup(link, `$JS.API.STREAM.MSG.GET.${streamOf(bucket)}`, { seq: from, next_by_subj: `${prefix}>` })
+  if (!answer.ok && answer.code === MESSAGE_NOT_FOUND) return null
+  const stored = answer.ok ? storedSchema.safeParse(answer.value) : null
+  if (stored?.success !== true) throw new StoreUnavailable(`reading ${bucket}`)
+  const { subject, seq, data, hdrs } = stored.data.message
+  const deleted = /^KV-Operation:/im.test(Buffer.from(hdrs, 'base64').toString('latin1'))
+  return { key: subject.slice(prefix.length), revision: seq, value: deleted ? null : Buffer.from(data, 'base64') }
 }

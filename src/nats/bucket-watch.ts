@@ -27,8 +27,6 @@ export interface WatchOptions {
   keys: '*' | '>'
   /** `start`: every key's last value first; `now`: changes alone. */
   from: 'start' | 'now'
-  /** How fast it may be told, or null: as fast as it can. */
-  bytesPerSecondMax: number | null
   sink: WatchSink
   /** Something made the watch begin anew. */
   onTrouble(cause: Error): void
@@ -145,7 +143,7 @@ class Watch implements BucketWatch {
   }
 
   async #createConsumer(inbox: string): Promise<number> {
-    const { bucket, keys, from, bytesPerSecondMax } = this.#options
+    const { bucket, keys, from } = this.#options
     const stream = streamOf(bucket.name)
     const name = `watch_${inbox.slice(inbox.lastIndexOf('.') + 1)}`
     const answer = await askForSetup(bucket.link, `$JS.API.CONSUMER.CREATE.${stream}.${name}`, {
@@ -155,7 +153,6 @@ class Watch implements BucketWatch {
         name,
         deliver_subject: inbox,
         deliver_policy: from === 'start' ? 'last_per_subject' : 'new',
-        ...(bytesPerSecondMax === null ? {} : { rate_limit_bps: bytesPerSecondMax * 8 }),
         filter_subjects: [subjectOf(bucket.name, keys)],
         ack_policy: 'none',
         replay_policy: 'instant',

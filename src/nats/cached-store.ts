@@ -68,7 +68,6 @@ export class CachedStore<T extends object> {
       bucket,
       keys,
       from: 'now',
-      bytesPerSecondMax: null,
       sink: {
         began: () => {
           this.#pass++
@@ -93,6 +92,7 @@ export class CachedStore<T extends object> {
       bucket,
       keys,
       keysMax: entriesMax * keysPerRecord,
+      giveWay: () => this.#reads.quiet(),
       onEntry: (entry) => this.#follow(entry),
       onFilled: () => {
         this.#dropUnmentioned()

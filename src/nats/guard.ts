@@ -77,7 +77,6 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     bucket,
     keys: '*',
     from: 'start',
-    bytesPerSecondMax: null,
     // Entries that a new pass does not mention stay until they are over: there is nothing that they could admit.
     sink: {
       began: () => order.began(),

@@ -5,16 +5,21 @@ const absentMs = 1_000
 const absentMax = 20_000
 const inFlightMax = 128
 const waitingMax = 10_000
+/** How long who is in no hurry lets others go first: their reads may never end. */
+const quietMsMax = 20
 
 export class LeaderReads<T> {
   readonly #bucket: string
   readonly #absentUntil = new Map<string, number>()
   readonly #reading = new Map<string, Promise<T>>()
   readonly #waiting: (() => void)[] = []
+  readonly #patient = new Set<() => void>()
+  readonly #quietMsMax: number
 
   /** `bucket`: its name, for errors. */
-  constructor(bucket: string) {
+  constructor(bucket: string, msMax = quietMsMax) {
     this.#bucket = bucket
+    this.#quietMsMax = msMax
   }
 
   /** Whether the leader said a moment ago that there is no such key. */
@@ -37,6 +42,20 @@ export class LeaderReads<T> {
     return this.#reading.get(key) ?? null
   }
 
+  /** Resolves when no read is under way, or when that takes too long. */
+  async quiet(): Promise<void> {
+    if (this.#reading.size === 0) return
+    let resume = () => {}
+    const resumed = new Promise<void>((resolve) => {
+      resume = resolve
+    })
+    this.#patient.add(resume)
+    const timer = setTimeout(resume, this.#quietMsMax)
+    await resumed
+    clearTimeout(timer)
+    this.#patient.delete(resume)
+  }
+
   isFull(): boolean {
     return this.#reading.size >= inFlightMax
   }
@@ -46,6 +65,7 @@ export class LeaderReads<T> {
     const shared = read.finally(() => {
       this.#reading.delete(key)
       this.next()
+      if (this.#reading.size === 0) for (const resume of this.#patient) resume()
     })
     this.#reading.set(key, shared)
     return shared
