@@ -1,5 +1,6 @@
 /** Everything that answers authorization requests, each over a real nats-server of its own, timed in the same rounds. */
 
+import { testNkey } from '../test/support/authorization-request.ts'
 import type { ProductFiles, TestIdentity } from '../test/support/product.ts'
 import { boundResume, endorsing, proof } from '../test/support/proofs.ts'
 import { rawClient } from '../test/support/raw-client.ts'
@@ -38,6 +39,8 @@ export async function benchResponder(kind: 'stock' | 'signing'): Promise<Benched
 function benched({ url, deployment }: ProductFiles, who: TestIdentity, { pid, present }: { pid: number; present: boolean }): Benched {
   const fields = {
     proof: (nonce: string) => proof(who, { nonce, url, ...(present ? { assertion: { flags: FLAGS.UP | FLAGS.BE } } : {}) }),
+    // A session of its own for each: endorsing one again writes less.
+    endorsing: (nonce: string) => endorsing({ ...who, session: testNkey('U') }, { nonce, url }),
     resume: (nonce: string) => boundResume(who.session, { nonce, url }),
   }
   const { port } = deployment.server

@@ -17,18 +17,19 @@ export interface Comparison {
   spread: number
 }
 
+const FLOORS: readonly Kind[] = ['proof', 'endorsing', 'resume']
 const KINDS: readonly Kind[] = ['proof', 'resume']
 
 export function rowsOf({ floors, rows }: Run): Row[] {
   return [
-    ...KINDS.map((kind) =>
+    ...FLOORS.map((kind) =>
       floorRow(
         `crypto floor, ${kind}`,
         floors.map(({ openssl }) => openssl[kind]),
         floors.map(({ openssl }) => openssl[kind]),
       ),
     ),
-    ...KINDS.flatMap((kind) => {
+    ...FLOORS.flatMap((kind) => {
       const micros = floors.flatMap(({ libsodium }) => (libsodium === null ? [] : [libsodium[kind]]))
       const openssl = floors.map((floor) => floor.openssl[kind])
       return micros.length < floors.length || micros.length === 0 ? [] : [floorRow(`crypto with libsodium, ${kind}`, micros, openssl)]
@@ -81,6 +82,7 @@ export function comparisonsOf(run: Run): Comparison[] {
     ...[false, true].flatMap((xkey) =>
       compare(`process: resume / proof, xkey ${xkey ? 'on' : 'off'}`, own('resume', xkey), own('proof', xkey)),
     ),
+    ...compare('process: resume / proof that endorses, xkey on', own('resume', true), own('endorsing', true)),
     ...KINDS.flatMap((kind) => compare(`process: xkey on / off, ${kind}`, own(kind, true), own(kind, false))),
     ...KINDS.flatMap((kind) => compare(`process: audit on / off, ${kind}, xkey on`, own(kind, true), own(kind, true, false))),
     ...KINDS.flatMap((kind) => compare(`process / decide, ${kind}, xkey on`, own(kind, true), of('decide in process', kind, true))),

@@ -32,7 +32,10 @@ function journeyFor(s: Scenario, xkey: Xkey | null): Journey {
 }
 
 /** Microseconds of CPU for one granted request; every one has a nonce of its own. */
-export async function timedDecide(kind: Kind, { xkey, calls }: { xkey: boolean; calls: number }): Promise<Timed<number>> {
+export async function timedDecide(
+  kind: Exclude<Kind, 'endorsing'>,
+  { xkey, calls }: { xkey: boolean; calls: number },
+): Promise<Timed<number>> {
   const s = scenario('machine')
   if (xkey) s.request = { serverInfo: { xkey: server.publicKey } }
   const arrivals: Arrival[] = []

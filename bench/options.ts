@@ -12,7 +12,7 @@ export type Part = (typeof PARTS)[number]
 const SIZES = {
   usual: {
     rounds: 7,
-    connections: 3000,
+    connections: 14_000,
     populations: { credentials: [1_000, 100_000, 1_000_000], rounds: 5, connections: 180, warmUpTimes: 15 },
     storms: { clients: 5_000, restartClients: 10_000, rounds: 2, expirySecondsMin: 20 },
     flood: { rounds: 3, seconds: 8 },

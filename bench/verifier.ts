@@ -22,6 +22,8 @@ export interface BenchedProcess {
 }
 
 const WITHOUT_AUDIT = new URL('without-audit.mjs', import.meta.url).href
+/** As the Dockerfile starts it. */
+export const NODE_OPTIONS = ['--min-semi-space-size=16', '--max-semi-space-size=32']
 const readyMsMax = 120_000
 const stopMsMax = 30_000
 const pollMs = 20
@@ -34,7 +36,7 @@ export async function startVerifier(product: ProductFiles, { dist, audit, profil
     ...(profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]),
     ...(audit ? [] : ['--import', WITHOUT_AUDIT]),
   ]
-  const args = [...options, join(dist, 'cli/main.js'), 'serve', '-c', product.configFile]
+  const args = [...NODE_OPTIONS, ...options, join(dist, 'cli/main.js'), 'serve', '-c', product.configFile]
   const isReady = async () => (await fetch(`${product.operationsUrl}/readyz`)).ok
   // Its ports were free when they were chosen; thousands of clients choose some too.
   for (let attempt = 1; ; attempt++) {

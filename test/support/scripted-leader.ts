@@ -69,5 +69,7 @@ export function scriptedLeader({ newest }: { newest: number }): ScriptedLeader {
     read.push(key)
     return { key, revision: newest, value: encodeRecord(identityRecord(key, { state: 'disabled' })) }
   }
-  return Object.assign(leader, { bucket: { name: 'b', link, find, write: async () => null, erase: async () => false } })
+  return Object.assign(leader, {
+    bucket: { name: 'b', link, find, write: async () => null, erase: async () => false, eraseUnasked: () => {} },
+  })
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import bcrypt from 'bcryptjs'
 import { parse } from 'yaml'
+import { NODE_OPTIONS } from '../../bench/verifier.ts'
 import { findNatsServer } from '../../scripts/nats-server.ts'
 import { BREAK_GLASS_FILE, BREAK_GLASS_NEEDS, switchedOn } from '../../src/cli/break-glass-files.ts'
 import { COPIED_FILES, KEY_FILES, publicKeyOf } from '../../src/cli/deployment-files.ts'
@@ -258,6 +259,12 @@ describe('docker-compose.yml', () => {
 
 describe('Dockerfile', () => {
   const dockerfile = at('Dockerfile')
+
+  test('starts the verifier as the bench does, and as the operator is told', () => {
+    const entrypoint: string[] = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? '[]')
+    assert.deepEqual(entrypoint.slice(1, -1), NODE_OPTIONS)
+    assert.ok(at('docs/operations.md').includes(`node ${NODE_OPTIONS.join(' ')} `))
+  })
 
   test('ends as nobody, without development dependencies, and copies what init needs', () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
