@@ -197,7 +197,7 @@ describe('chart of the bench', () => {
   test('has a bar for each figure, each within the picture', () => {
     const width = Number(/viewBox="0 0 (\d+) /.exec(chart)?.[1])
     const bars = [...chart.matchAll(/<rect class="(?:floor|own|other)" x="(\d+)" y="\d+" width="(\d+)"/g)]
-    assert.equal(bars.length, 4 + 5 + 4 + 2)
+    assert.equal(bars.length, 6 + 5 + 4 + 2)
     for (const [, x, length] of bars) assert.ok(Number(x) + Number(length) < width)
   })
 
