@@ -5,6 +5,8 @@
  * NATS says "Authorization Violation" both when a verifier refused and when none answered. Only the time tells them
  * apart: a verdict comes at once, silence takes nats-server's whole `authorization.timeout`. Silence never leads to a tap.
  */
+import type { ReconnectPace } from '../core/reconnect-pace.ts'
+import { evidenceMin, REFUSAL_EVIDENCE, refusalAfter } from '../core/session-evidence.ts'
 import { PasskeyError, type PasskeyErrorCode } from './passkey-error.ts'
 
 /** Why a page should offer its person a tap: the session is over; the last tap was not made; or its connection broke. */
@@ -42,22 +44,23 @@ export interface Attempts<Key> {
 }
 
 // A verdict is seldom slower than this, and nats-server's timeout is never shorter than one second.
-const verdictMillisecondsMin = 1_000
-// A verifier that has just come back may refuse what it cannot look up yet.
-const refusedResumesMax = 3
+const verdictMs = 1_000
 // A page that grants every wish at once must not put up question after question.
 const missedTapsMax = 3
 // What another attempt would not change.
 const ENDING: ReadonlySet<PasskeyErrorCode> = new Set(['unsupported', 'option_refused', 'url_refused', 'not_allowed', 'ceremony_failed'])
 
-/** `mayAsk`: whether there is anybody to tell that a tap is needed. */
-export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<Key> {
+type Circumstances = Pick<ReconnectPace, 'loss' | 'spreadMs'>
+
+/** `mayAsk`: whether there is anybody to tell that a tap is needed. `pace`: why the connection was lost, and who else lost theirs. */
+export function createAttempts<Key>({ mayAsk, pace }: { mayAsk: boolean; pace: Circumstances }): Attempts<Key> {
   let session: Key | null = null
   let everAccepted = false
   let mayTap = true
-  let acceptedMilliseconds = 0
+  let acceptedMs = 0
   let failures = 0
-  let refusedResumes = 0
+  // How much speaks for the end of the session.
+  let evidence = 0
   // Nothing says whether a tap made a session: null until a resume worked, or the first session had all its chances.
   let sessionless: boolean | null = null
   let missedTaps = 0
@@ -70,13 +73,12 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
     session = null
     isPauseless = true
   }
-  const mayResume = (): boolean => refusedResumes < (sessionless === true ? 1 : refusedResumesMax)
-  const isVerdict = (verdict: Verdict | null): boolean => isJudged(verdict, acceptedMilliseconds)
+  const mayResume = (): boolean => (sessionless === true ? evidence === 0 : evidence < evidenceMin)
   const accepted = (verdict: Verdict): void => {
     everAccepted = true
-    acceptedMilliseconds = verdict.afterMilliseconds
+    acceptedMs = verdict.afterMilliseconds
     failures = 0
-    refusedResumes = 0
+    evidence = 0
     missedTaps = 0
     reason = 'session_over'
   }
@@ -103,7 +105,7 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
         return accepted(verdict)
       }
       lost()
-      if (isVerdict(verdict)) refusedResumes++
+      evidence += evidenceOf(verdict, { acceptedMs, pace })
       if (!mayResume()) sessionless ??= true
       isPauseless = !mayResume()
     },
@@ -116,7 +118,7 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
       }
       lost()
       // Asking again would put the same question to the same verifier, at a person's cost.
-      if (isVerdict(verdict)) end(new PasskeyError('server_refused', 'connecting: the tap was refused'))
+      if (evidenceOf(verdict, { acceptedMs, pace }) > 0) end(new PasskeyError('server_refused', 'connecting: the tap was refused'))
       else end(new PasskeyError('no_answer', 'connecting: nobody answered for the server'))
     },
     failed(code) {
@@ -135,7 +137,8 @@ export function createAttempts<Key>({ mayAsk }: { mayAsk: boolean }): Attempts<K
   }
 }
 
-/** What this very path took to accept is the measure of what it takes to refuse. */
-function isJudged(verdict: Verdict | null, acceptedMilliseconds: number): boolean {
-  return verdict !== null && verdict.afterMilliseconds < Math.max(verdictMillisecondsMin, 2 * acceptedMilliseconds)
+/** Silence is worth nothing: a tap costs a person's attention, and would meet the same. */
+function evidenceOf(verdict: Verdict | null, known: { acceptedMs: number; pace: Circumstances }): number {
+  const refusal = verdict === null ? 'unanswered' : refusalAfter(verdict.afterMilliseconds, { verdictMs, ...known })
+  return refusal === 'unanswered' ? 0 : REFUSAL_EVIDENCE[refusal]
 }

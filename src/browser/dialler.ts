@@ -37,7 +37,7 @@ export class Dialler {
 
   constructor(options: DiallerOptions) {
     this.#options = options
-    this.#attempts = createAttempts({ mayAsk: options.onTapNeeded !== null })
+    this.#attempts = createAttempts({ mayAsk: options.onTapNeeded !== null, pace: this.pace })
     this.#redial = createRedial(this.pace, {
       // Each of several servers is tried before anybody waits longer.
       failures: () => Math.ceil(this.#attempts.failures() / options.urls.length),

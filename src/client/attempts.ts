@@ -2,15 +2,10 @@
  * Which way to authenticate next: with the key itself (a proof, which endorses a session key) or with the session key
  * (a resume). No clock and no keys of its own, so that every sequence of outcomes can be tested.
  */
+import { evidenceMin, REFUSAL_EVIDENCE, type Refusal } from '../core/session-evidence.ts'
 
 /** One attempt to authenticate. `session` is the key that a proof endorses, or that resumes. */
 export type Attempt<Key> = { kind: 'proof'; session: Key | null } | { kind: 'resume'; session: Key }
-
-/**
- * What a refusal is worth. NATS says the same of all of them: `verdict`: at once, while all else seemed well; `crowded`: at
- * once, amid many others; `troubled`: at once, after the connection broke; `unanswered`: after as long as a server waits.
- */
-export type Refusal = 'verdict' | 'crowded' | 'troubled' | 'unanswered'
 
 export interface Attempts<Key> {
   /** Decides, and counts as begun. `now` is monotonic milliseconds. */
@@ -35,10 +30,9 @@ export interface Attempts<Key> {
 
 // Nobody waits this long between two tries on a connection that did not come up.
 const lateMilliseconds = 60_000
-// How much speaks for the end of a session; at six the key is asked. A refusal can get lost with its connection, so
-// resumes that end without one speak for it too. It is never nothing: some path may be slow for good.
-const EVIDENCE: Record<Refusal | 'silent', number> = { verdict: 6, crowded: 3, troubled: 2, silent: 2, unanswered: 1 }
-const evidenceMin = 6
+// A refusal can get lost with its connection, so resumes that end without one speak for the end of a session too. None is
+// worth nothing: some path may be slow for good.
+const silentEvidence = 2
 // Where a role has no session time, each session is refused at its first use.
 const sterileSessionsMax = 2
 
@@ -72,7 +66,7 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
     if (last?.outcome !== 'open') return
     last.outcome = 'refused'
     if (last.attempt.kind !== 'resume') return
-    evidence += EVIDENCE[refusal]
+    evidence += REFUSAL_EVIDENCE[refusal]
     // Whoever is in trouble refuses good sessions too, so that says nothing of the role.
     const isTelling = refusal === 'verdict' || refusal === 'crowded'
     if (isTelling && evidence >= evidenceMin && session?.state === 'fresh') session.state = 'refused'
@@ -102,7 +96,7 @@ export function createAttempts<Key>(makeKey: (() => Key) | null): Attempts<Key> 
   return {
     next(now) {
       guess(now)
-      if (last?.outcome === 'open' && last.attempt.kind === 'resume') evidence += EVIDENCE.silent
+      if (last?.outcome === 'open' && last.attempt.kind === 'resume') evidence += silentEvidence
       failures++
       let attempt: Attempt<Key>
       if (session !== null && mayResume()) {

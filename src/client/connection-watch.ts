@@ -1,12 +1,11 @@
 /** What a live connection tells about itself, in the words of either client library. */
 import type { ReconnectPace, ServerCount } from '../core/reconnect-pace.ts'
-import type { Attempts, Refusal } from './attempts.ts'
+import { refusalAfter } from '../core/session-evidence.ts'
+import type { Attempts } from './attempts.ts'
 import type { NatsConnectionLike } from './authenticator.ts'
 
 // A verdict is seldom slower than this, and nats-server waits for two seconds at least, unless it is told otherwise.
-const verdictMillisecondsMin = 1_900
-// Fifty clients: where so many came by, one that is refused at once may have met somebody else's trouble.
-const crowdMillisecondsMin = 100
+const verdictMs = 1_900
 
 // `reconnect()` of the program, as `nats` 2.x and `@nats-io/transport-node` 3.x report it.
 const WANTED: ReadonlySet<string> = new Set(['client initiated reconnect', 'forceReconnect'])
@@ -31,23 +30,11 @@ export async function followConnection(
       else if (status.type === 'disconnect') pace.lost('broken')
       else if (WANTED.has(status.type)) pace.lost('wanted')
       else if (saysExpired(status)) pace.lost('expired')
-      else if (saysRefused(status)) attempts.refused(refusal(attempts.sinceBegun(performance.now()), { acceptedMs, pace }))
+      else if (saysRefused(status)) attempts.refused(refusalAfter(attempts.sinceBegun(performance.now()), { acceptedMs, verdictMs, pace }))
     }
   } finally {
     attempts.watch(false)
   }
-}
-
-/**
- * NATS says the same when a verifier refused, when it had no time, and when none was there. A verdict comes at once,
- * silence takes nats-server's whole `authorization.timeout`; and while one grant runs out as it should, verifiers and
- * stores are seldom in trouble.
- */
-function refusal(afterMs: number, { acceptedMs, pace }: { acceptedMs: number; pace: ReconnectPace }): Refusal {
-  // What this very path took to accept is the measure of what it takes to refuse.
-  if (afterMs >= Math.max(verdictMillisecondsMin, 2 * acceptedMs)) return 'unanswered'
-  if (pace.loss() === 'broken') return 'troubled'
-  return pace.spreadMs() > crowdMillisecondsMin ? 'crowded' : 'verdict'
 }
 
 function serverCount(connection: NatsConnectionLike): ServerCount | null {

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Attempts, createAttempts } from '../../src/browser/attempts.ts'
+import type { Loss } from '../../src/core/reconnect-pace.ts'
 
 const YES = { accepted: true, afterMilliseconds: 40 }
 const NO = { accepted: false, afterMilliseconds: 30 }
 const SILENCE = { accepted: false, afterMilliseconds: 5_000 }
 
+/** Why the connection was lost, and how many lost theirs. */
+const circumstances = (why: Loss, spreadMs = 0) => ({ loss: () => why, spreadMs: () => spreadMs })
+const pace = circumstances('broken')
+
 /** Attempts with a session that was endorsed by a tap. */
-function connected(options = { mayAsk: true }): Attempts<string> {
-  const attempts = createAttempts<string>(options)
+function connected(options: { mayAsk?: boolean; pace?: typeof pace } = {}): Attempts<string> {
+  const attempts = createAttempts<string>({ mayAsk: true, pace, ...options })
   attempts.tapped(YES, 'key')
   return attempts
 }
@@ -22,11 +27,11 @@ function next(attempts: Attempts<string>): string {
 
 describe('the first connection', () => {
   test('begins with a tap, which the program has just asked for', () => {
-    assert.equal(next(createAttempts({ mayAsk: false })), 'tap')
+    assert.equal(next(createAttempts({ mayAsk: false, pace })), 'tap')
   })
 
   test('still has its tap after a server that could not be reached', () => {
-    const attempts = createAttempts<string>({ mayAsk: false })
+    const attempts = createAttempts<string>({ mayAsk: false, pace })
     attempts.failed('server_unreachable')
     assert.equal(next(attempts), 'tap')
   })
@@ -37,7 +42,7 @@ describe('the first connection', () => {
     ['cut off', null, 'no_answer'],
   ] as const) {
     test(`ends when the tap is ${what}: there is no second question`, () => {
-      const attempts = createAttempts<string>({ mayAsk: true })
+      const attempts = createAttempts<string>({ mayAsk: true, pace })
       attempts.tapped(verdict, 'key')
       assert.equal(next(attempts), code)
     })
@@ -61,6 +66,45 @@ describe('a session', () => {
     }
     assert.equal(next(attempts), 'session_over')
     assert.ok(attempts.isPauseless())
+  })
+
+  for (const [when, why, spreadMs, refusals] of [
+    ['after its grant ran out', 'expired', 0, 1],
+    ['after the program reconnected', 'wanted', 0, 1],
+    ['after its grant ran out, where fifty others are', 'expired', 100, 1],
+    ['after its grant ran out, where more than fifty others are', 'expired', 101, 2],
+    ['after its connection broke', 'broken', 0, 3],
+    ['after its connection broke, where many others are', 'broken', 20_000, 3],
+  ] as const satisfies [string, Loss, number, number][]) {
+    test(`is over at refusal ${refusals} ${when}`, () => {
+      const attempts = connected({ pace: circumstances(why, spreadMs) })
+      attempts.resumed(YES)
+      for (let i = 0; i < refusals; i++) {
+        assert.equal(next(attempts), 'resume')
+        assert.equal(attempts.isPauseless(), false)
+        attempts.resumed(NO)
+      }
+      assert.equal(next(attempts), 'session_over')
+      assert.ok(attempts.isPauseless())
+    })
+
+    test(`is not over ${when} when nobody answers, however often`, () => {
+      const attempts = connected({ pace: circumstances(why, spreadMs) })
+      for (let i = 0; i < 50; i++) attempts.resumed(i % 2 === 0 ? SILENCE : null)
+      assert.equal(next(attempts), 'resume')
+    })
+  }
+
+  test('adds up what refusals in different circumstances say', () => {
+    let why: Loss = 'broken'
+    let spreadMs = 0
+    const attempts = connected({ pace: { loss: () => why, spreadMs: () => spreadMs } })
+    attempts.resumed(NO)
+    attempts.resumed(NO)
+    assert.equal(next(attempts), 'resume')
+    ;[why, spreadMs] = ['expired', 20_000]
+    attempts.resumed(NO)
+    assert.equal(next(attempts), 'session_over')
   })
 
   test('is not over because nobody answers, the connection breaks, or the server is away', () => {
@@ -88,7 +132,7 @@ describe('a session', () => {
   })
 
   test('on a slow path is judged by what that path took to accept', () => {
-    const attempts = createAttempts<string>({ mayAsk: true })
+    const attempts = createAttempts<string>({ mayAsk: true, pace })
     attempts.tapped({ accepted: true, afterMilliseconds: 2_000 }, 'key')
     for (let i = 0; i < 3; i++) attempts.resumed({ accepted: false, afterMilliseconds: 3_000 })
     assert.equal(next(attempts), 'session_over')
@@ -102,7 +146,7 @@ describe('a session', () => {
   })
 
   test('is not there where it was not wanted: each reconnect asks', () => {
-    const attempts = createAttempts<string>({ mayAsk: true })
+    const attempts = createAttempts<string>({ mayAsk: true, pace })
     attempts.tapped(YES, null)
     assert.equal(next(attempts), 'session_over')
   })
@@ -141,6 +185,17 @@ describe('a tap after the session', () => {
     attempts.resumed(NO)
     attempts.resumed(NO)
     assert.equal(next(attempts), 'resume')
+  })
+
+  test('costs one refused resume from the first time on where grants run out in quiet: a role that allows none', () => {
+    const attempts = connected({ pace: circumstances('expired') })
+    for (let tap = 0; tap < 3; tap++) {
+      assert.equal(next(attempts), 'resume')
+      attempts.resumed(NO)
+      assert.equal(next(attempts), 'session_over')
+      attempts.granted()
+      attempts.tapped(YES, 'another key')
+    }
   })
 
   test('leaves the next session all its chances when the one before had worked', () => {

@@ -1,9 +1,10 @@
 /** What the SDK makes of a refusal: NATS says the same whether a session is over or a verifier had no time. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Attempts, createAttempts, type Refusal } from '../../src/client/attempts.ts'
+import { type Attempts, createAttempts } from '../../src/client/attempts.ts'
 import { followConnection } from '../../src/client/connection-watch.ts'
 import { createReconnectPace } from '../../src/core/reconnect-pace.ts'
+import type { Refusal } from '../../src/core/session-evidence.ts'
 import { fakeConnection } from '../support/fake-connection.ts'
 
 const refused = { type: 'error', data: 'AUTHORIZATION_VIOLATION' }

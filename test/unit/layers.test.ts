@@ -9,7 +9,9 @@ import { filesUnder } from '../support/source-files.ts'
 
 const EDGES = ['nats', 'http', 'audit', 'observability', 'policy', 'idp']
 const CORE_PACKAGES = ['node:crypto', 'node:net', 'zod', 'yaml', '@simplewebauthn/server', '@simplewebauthn/server/helpers']
-const PROTOCOL_FILES = ['encoding', 'protocol', 'nkey', 'reconnect-pace', 'server-address'].map((name) => `src/core/${name}.ts`)
+const PROTOCOL_FILES = ['encoding', 'protocol', 'nkey', 'reconnect-pace', 'server-address', 'session-evidence'].map(
+  (name) => `src/core/${name}.ts`,
+)
 // Only these may write to the terminal or end the process, so only they are at the top.
 const TOP = ['src/cli/', 'src/main.ts']
 
