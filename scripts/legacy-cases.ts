@@ -71,7 +71,7 @@ const CASES: (Omit<LegacyCase, 'legacy'> & { legacy?: LegacyVector })[] = [
   { name: 'password-beside-a-broken-proof', description: 'The proof is for another connection.', before: right, sig: brokenProof, expect: reported('challenge_mismatch') },
   { name: 'password-beside-a-proof-without-a-role', description: 'The proof is good, and the identity holds no role.', before: (s) => { right(s); s.identity.roles = [] }, expect: reported('roles_none') },
   { name: 'password-beside-a-revoked-device', description: 'What the administrator has already revoked.', before: (s) => { right(s); s.credential.state = 'revoked' }, expect: reported('credential_revoked') },
-  { name: 'password-while-the-stores-are-away', description: 'A password needs no bucket.', before: right, sig: none, unavailable: ['stores'], expect: reported('sig_missing') },
+  { name: 'password-while-the-stores-are-away', description: 'A password needs no bucket, but the connection has to be claimed.', before: right, sig: none, unavailable: ['stores'], expect: { outcome: 'error', reason: 'store_unavailable' } },
   { name: 'password-beside-a-good-proof', description: 'A proof is preferred.', before: right, expect: granted('proof') },
   { name: 'wrong-password', description: 'Another password.', before: wrong, sig: none, expect: denied('legacy_credentials_invalid') },
   { name: 'unknown-user', description: 'A name that the file does not know.', before: connect({ user: 'admin', pass: 'right password' }), sig: none, expect: denied('legacy_credentials_invalid') },

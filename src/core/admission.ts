@@ -7,7 +7,7 @@ import { credentialKey } from './identifiers.ts'
 import type { Grant } from './policy/policy.ts'
 import type { SessionPort } from './ports.ts'
 import type { Offer } from './proof.ts'
-import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
+import type { CredentialRecord, IdentityRecord, ProvenEntry, SessionRecord, Stored } from './records.ts'
 import { safeText } from './safe-text.ts'
 import { mayEndorse } from './session.ts'
 import { type UserClaims, userClaims } from './user-claims.ts'
@@ -30,7 +30,7 @@ export interface Proven {
   userVerified: boolean
   guardKey: string
   /** The first admission of this very connection, when it is asked about again. */
-  earlier: GuardEntry | null
+  earlier: ProvenEntry | null
 }
 
 export interface Admission {

@@ -7,7 +7,7 @@ import { type Arrival, type Decision, enter, isLate, type Journey } from './arri
 import { type AuthorizationRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { type SignatureGate, withinLimits } from './failed-signatures.ts'
-import { firstAskOr, guardEntry, guardKeyOf, ofSameProof } from './guard-entry.ts'
+import { firstAskOf, firstAskOr, guardEntry, guardKeyOf, ofSameProof, remembered } from './guard-entry.ts'
 import { type Nonce, parseNonce, type ServerUrl, type UserNkey } from './identifiers.ts'
 import { eventOf, type Known, nothingKnown } from './known.ts'
 import { turnAway } from './legacy/report-only.ts'
@@ -16,7 +16,7 @@ import { resolveGrant } from './policy/resolve.ts'
 import { type GuardPort, type SignaturePort, StoreUnavailable, type World } from './ports.ts'
 import { type Offer, readOffer } from './proof.ts'
 import { connectChallenge } from './protocol.ts'
-import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from './records.ts'
+import type { CredentialRecord, IdentityRecord, ProvenEntry, SessionRecord, Stored } from './records.ts'
 import { errorReason, refuse } from './refuse.ts'
 import type { Rules } from './rules.ts'
 import { checkServerUrl, mayUsePlainSession } from './server-url.ts'
@@ -85,11 +85,10 @@ async function prove(arrival: Arrival, journey: Journey, known: Known): Promise<
   }
 
   enter(arrival, known, 'lookup')
-  const guardKey = guardKeyOf(request, nonce)
+  const guardKey = guardKeyOf(request)
   const found = await lookUp(offer, request, { journey, known, now: arrival.now })
   if (!found.ok) return found
-  const remembered = await world.guard.find(guardKey)
-  const same = remembered === null ? passed(null) : ofSameProof(remembered, request, arrival.now)
+  const same = firstAskOf(await remembered(request, world.guard), request, arrival.now)
   if (!same.ok) return same
 
   enter(arrival, known, 'verify')
@@ -173,7 +172,7 @@ function verify(
 }
 
 /** Stage 4, the counter; only ever after the signature. What comes out is the first ask about this connection, or null. */
-async function checkSignCount(proven: Proven, now: Date, world: World): Promise<Checked<GuardEntry | null>> {
+async function checkSignCount(proven: Proven, now: Date, world: World): Promise<Checked<ProvenEntry | null>> {
   const { assertion, credential, earlier } = proven
   if (earlier !== null || assertion === null) return passed(earlier)
   const judged = judgeSignCount(credential.record, assertion, now)
@@ -219,7 +218,7 @@ async function checkPlaces(
   proven: Proven,
   grant: Grant,
   { guard, now }: { guard: GuardPort; now: Date },
-): Promise<Checked<GuardEntry | null>> {
+): Promise<Checked<ProvenEntry | null>> {
   const { earlier, identity } = proven
   if (earlier !== null || grant.connectionsMax === null) return passed(earlier)
   if (guard.connectionsOf(identity.handle) < grant.connectionsMax) return passed(null)
@@ -259,7 +258,7 @@ async function store(
 
 /** Stage 6, of a re-ask: the expiry of the first one holds, and nothing that it wrote is written again. */
 function admitAgain(
-  first: Checked<GuardEntry>,
+  first: Checked<ProvenEntry>,
   { proven, grant, arrival }: { proven: Proven; grant: Grant; arrival: Arrival },
 ): Checked<Admission> {
   return first.ok ? passed(admissionOf({ ...proven, earlier: first.value }, grant, { endorsed: null, ...arrival })) : first

@@ -56,7 +56,7 @@ export const DENIALS = {
   session_expired: { stage: 'lookup', severity: 'notice', doc: 'The session is over.', remedy: 'Connect with a proof.' },
   session_not_plain: { stage: 'lookup', severity: 'warning', doc: 'The nkey was endorsed for bound use only and signed the bare nonce.', remedy: 'Use the SDK, or endorse the nkey for plain use.' },
   plain_session_without_tls: { stage: 'lookup', severity: 'warning', doc: 'A plain session on a connection that is neither TLS nor loopback.', remedy: 'Use TLS.' },
-  connection_already_proven: { stage: 'lookup', severity: 'alert', doc: 'This connection was already admitted with another proof.', remedy: 'Look at what the client does: one socket, two identities.' },
+  connection_already_proven: { stage: 'lookup', severity: 'alert', doc: 'This connection was already admitted with another proof, or as a legacy user\'s.', remedy: 'Look at what the client does: one socket, two identities.' },
 
   // 4. verify: WebAuthn L3 §7.2 in the spec's order, or the session key's signature
   source_limited: { stage: 'verify', severity: 'warning', doc: 'Too many signatures from this source failed within a minute; this one was not checked.', remedy: 'Look at the failures before it, `signature_invalid` from the same address (docs/overload.md).' },

@@ -3,9 +3,9 @@ import { hash } from 'node:crypto'
 import type { AuthorizationRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { base64url, lengthPrefixed } from './encoding.ts'
-import { credentialKey, type Nonce, type UserNkey } from './identifiers.ts'
+import { credentialKey, type LegacyName, type UserNkey } from './identifiers.ts'
 import type { GuardPort } from './ports.ts'
-import type { CredentialRecord, GuardEntry } from './records.ts'
+import type { CredentialRecord, GuardEntry, LegacyEntry, ProvenEntry } from './records.ts'
 import { sha256 } from './sha256.ts'
 
 /**
@@ -15,15 +15,30 @@ import { sha256 } from './sha256.ts'
  */
 const keptSeconds = 300
 
-/** Key of a connection: a digest, because the nonce is nobody else's business. */
-export function guardKeyOf(request: AuthorizationRequest, nonce: Nonce): string {
-  return base64url(sha256(lengthPrefixed(request.serverId, String(request.clientId), nonce)))
+type Connection = Pick<AuthorizationRequest, 'serverId' | 'clientId' | 'nonce'>
+
+/**
+ * Key of a connection. A server has another id after each start and gives none of its client ids twice. The nonce is no
+ * part of it: requests name it only where CONNECT holds a `sig`, and one connection would have two keys.
+ */
+export function guardKeyOf({ serverId, clientId }: Connection): string {
+  return base64url(sha256(lengthPrefixed(serverId, String(clientId))))
+}
+
+/** Its key in verifiers before that. */
+function formerGuardKeyOf({ serverId, clientId, nonce }: Connection): string {
+  return base64url(sha256(lengthPrefixed(serverId, String(clientId), nonce)))
+}
+
+/** What this verifier knows to be claimed about the connection, or null. */
+export async function remembered(connection: Connection, guard: GuardPort): Promise<GuardEntry | null> {
+  return (await guard.find(guardKeyOf(connection))) ?? (await guard.find(formerGuardKeyOf(connection)))
 }
 
 export function guardEntry(
   request: AuthorizationRequest,
   grant: { credential: CredentialRecord; session: UserNkey | null; iat: number; exp: number },
-): GuardEntry {
+): ProvenEntry {
   const { credential, session, iat, exp } = grant
   return {
     v: 1,
@@ -38,10 +53,28 @@ export function guardEntry(
   }
 }
 
+export function legacyEntry(request: AuthorizationRequest, grant: { legacy: LegacyName; iat: number; exp: number }): LegacyEntry {
+  const { legacy, iat, exp } = grant
+  return { v: 1, serverId: request.serverId, clientId: request.clientId, legacy, iat, exp }
+}
+
 /** The earlier entry, where the connection was admitted with this very proof and its time is not over. */
-export function ofSameProof(earlier: GuardEntry, request: AuthorizationRequest, now: Date): Checked<GuardEntry> {
-  const same = earlier.proof === digest(request.sig) && earlier.exp * 1000 > now.getTime()
+export function ofSameProof(earlier: GuardEntry, request: AuthorizationRequest, now: Date): Checked<ProvenEntry> {
+  const same = 'proof' in earlier && earlier.proof === digest(request.sig) && earlier.exp * 1000 > now.getTime()
   return same ? passed(earlier) : denied('connection_already_proven')
+}
+
+/** Whether the connection was admitted as this legacy user's and its time is not over. */
+export function isOfLegacyUser(earlier: GuardEntry, name: LegacyName, now: Date): boolean {
+  return 'legacy' in earlier && earlier.legacy === name && earlier.exp * 1000 > now.getTime()
+}
+
+/**
+ * The first ask about a connection, as a proof meets it; null where there was none. A legacy user's is none: a proof that
+ * fails beside its password is refused for what it is, and one that does not fail finds the connection taken when it claims it.
+ */
+export function firstAskOf(earlier: GuardEntry | null, request: AuthorizationRequest, now: Date): Checked<ProvenEntry | null> {
+  return earlier === null || 'legacy' in earlier ? passed(null) : ofSameProof(earlier, request, now)
 }
 
 /**
@@ -52,9 +85,9 @@ export async function firstAskOr(
   refusal: Checked<never>,
   { request, guardKey }: { request: AuthorizationRequest; guardKey: string },
   { guard, now }: { guard: GuardPort; now: Date },
-): Promise<Checked<GuardEntry>> {
+): Promise<Checked<ProvenEntry>> {
   const first = await guard.find(guardKey, 'leader')
-  return first === null ? refusal : ofSameProof(first, request, now)
+  return first === null || 'legacy' in first ? refusal : ofSameProof(first, request, now)
 }
 
 /** Epoch seconds from which the connection has surely ended, so that its key is anybody's again. */

@@ -72,6 +72,10 @@ export function legacyName(name: string): LegacyName {
   return `legacy:${name}` as LegacyName
 }
 
+export function parseLegacyName(text: unknown): LegacyName | null {
+  return typeof text === 'string' && /^legacy:[\x21-\x7e]{1,64}$/.test(text) ? (text as LegacyName) : null
+}
+
 export function parseRoleName(text: unknown): RoleName | null {
   return typeof text === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(text) ? (text as RoleName) : null
 }

@@ -81,7 +81,7 @@ export interface Claim {
   isAmong(max: number): Promise<boolean>
 }
 
-/** The guard on (server id, client id, nonce), shared by all verifiers (ADR-0015). Throws StoreUnavailable. */
+/** The guard on (server id, client id), shared by all verifiers (ADR-0015). Throws StoreUnavailable. */
 export interface GuardPort {
   /** Without `leader` from memory, where another verifier's claim of a moment ago may be missing: claiming tells. */
   find(key: string, from?: 'leader'): Promise<GuardEntry | null>

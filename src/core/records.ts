@@ -1,5 +1,5 @@
 /** What the verifier keeps about identities, credentials and sessions: plain data, one JSON value each in JetStream KV. */
-import type { CredentialId, CredentialKey, Handle, RoleName, UserNkey } from './identifiers.ts'
+import type { CredentialId, CredentialKey, Handle, LegacyName, RoleName, UserNkey } from './identifiers.ts'
 import type { CeremonyPurpose } from './protocol.ts'
 
 /** Whether a credential belongs to a person, who taps, or to a machine, where nobody is present. */
@@ -101,7 +101,9 @@ export interface Tombstone {
 }
 
 /** What the guard remembers of an admitted connection, until it has surely ended. KV bucket `webauthn_guard`. */
-export interface GuardEntry {
+export type GuardEntry = ProvenEntry | LegacyEntry
+
+export interface ProvenEntry {
   v: 1
   serverId: string
   clientId: number
@@ -111,6 +113,17 @@ export interface GuardEntry {
   session: UserNkey | null
   handle: Handle
   /** Epoch seconds: the `iat` and `exp` of the first grant. A second CONNECT on the socket never moves `exp`. */
+  iat: number
+  exp: number
+}
+
+/** Report-only mode: a connection that a legacy user was admitted on. It is no identity's, and nobody proved anything on it. */
+export interface LegacyEntry {
+  v: 1
+  serverId: string
+  clientId: number
+  legacy: LegacyName
+  /** As a proven entry's. */
   iat: number
   exp: number
 }

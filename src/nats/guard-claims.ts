@@ -84,7 +84,8 @@ async function write(key: string, entry: GuardEntry, { revision, writing, ...par
       withdraw: () => withdraw(written),
       isAmong: async (max) => {
         await order.reached(written)
-        return index.countOf(entry.handle, Date.now(), written) < max
+        // A legacy user's connection is no identity's.
+        return !('handle' in entry) || index.countOf(entry.handle, Date.now(), written) < max
       },
     }
   } catch (cause) {

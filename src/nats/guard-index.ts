@@ -35,7 +35,7 @@ export class GuardIndex {
     if (guardEnd(entry) * 1000 <= nowMs) return
     this.remove(key)
     this.#entries.set(key, stored)
-    add(this.#byHandle, entry.handle, key)
+    if ('handle' in entry) add(this.#byHandle, entry.handle, key)
     add(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
     add(this.#byEnd, guardEnd(entry), key)
     if (this.#entries.size > this.#entriesMax) this.#evict()
@@ -45,7 +45,7 @@ export class GuardIndex {
     const entry = this.get(key)
     if (entry === null) return
     this.#entries.delete(key)
-    drop(this.#byHandle, entry.handle, key)
+    if ('handle' in entry) drop(this.#byHandle, entry.handle, key)
     drop(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
     drop(this.#byEnd, guardEnd(entry), key)
   }
@@ -120,6 +120,8 @@ export class GuardIndex {
 }
 
 function isOwnedBy(entry: GuardEntry, owner: ConnectionOwner): boolean {
+  // A legacy user's connection belongs to no identity.
+  if ('legacy' in entry) return false
   if ('credential' in owner) return entry.credential === owner.credential
   return 'session' in owner ? entry.session === owner.session : entry.handle === owner.handle
 }

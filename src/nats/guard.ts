@@ -1,5 +1,5 @@
 /**
- * The guard on (server id, client id, nonce): which proof a live connection was admitted with, and until when. An entry is
+ * The guard on (server id, client id): which proof, or legacy user, a live connection was admitted with, and until when. An entry is
  * claimed in the bucket by compare-and-set, so a connection has one (ADR-0015). Every verifier holds all of them in memory,
  * filled by a watch: that saves reads, and tells which connections an identity has.
  */

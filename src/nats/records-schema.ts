@@ -5,8 +5,10 @@ import {
   type CredentialId,
   type CredentialKey,
   type Handle,
+  type LegacyName,
   parseCredentialId,
   parseHandle,
+  parseLegacyName,
   parseRoleName,
   parseServerId,
   parseUserNkey,
@@ -19,7 +21,9 @@ import type {
   GuardEntry,
   IdentityRecord,
   IdpRequestRecord,
+  LegacyEntry,
   LoginRecord,
+  ProvenEntry,
   SessionRecord,
   SessionRequestRecord,
   TicketRecord,
@@ -95,17 +99,26 @@ export const sessionSchema: z.ZodType<SessionRecord> = z.strictObject({
   endedAt: millis.nullable(),
 })
 
-export const guardSchema: z.ZodType<GuardEntry> = z.strictObject({
-  v,
+const connection = {
   serverId: z.string().refine((value) => parseServerId(value) !== null),
   clientId: z.int().nonnegative(),
+  iat: z.int().nonnegative(),
+  exp: z.int().nonnegative(),
+}
+const provenSchema: z.ZodType<ProvenEntry> = z.strictObject({
+  v,
+  ...connection,
   proof: key,
   credential: credentialKey,
   session: userNkey.nullable(),
   handle,
-  iat: z.int().nonnegative(),
-  exp: z.int().nonnegative(),
 })
+const legacySchema: z.ZodType<LegacyEntry> = z.strictObject({
+  v,
+  ...connection,
+  legacy: z.custom<LegacyName>((value) => parseLegacyName(value) !== null),
+})
+export const guardSchema: z.ZodType<GuardEntry> = z.union([provenSchema, legacySchema])
 
 export const tombstoneSchema: z.ZodType<Tombstone> = z.strictObject({ v, nkey: userNkey, revokedAt: millis })
 

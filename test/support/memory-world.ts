@@ -1,6 +1,6 @@
 /** The outside world of the journey as plain objects, with real compare-and-set semantics. */
 import type { VerdictEvent } from '../../src/core/audit-event.ts'
-import { credentialKey } from '../../src/core/identifiers.ts'
+import { credentialKey, type Handle } from '../../src/core/identifiers.ts'
 import type { Policy } from '../../src/core/policy/policy.ts'
 import { type AnswerPort, AuditUnavailable, StoreUnavailable, type World } from '../../src/core/ports.ts'
 import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord, Stored } from '../../src/core/records.ts'
@@ -106,12 +106,12 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
         }
         const isAmong = async (max: number) => {
           up()
-          const owned = [...guardEntries].filter(([, { handle }]) => handle === entry.handle)
+          const owned = [...guardEntries].filter(([, other]) => handleOf(other) === handleOf(entry))
           return earlier !== null || world.connections + owned.findIndex(([other]) => other === key) < max
         }
         return { earlier, withdraw, isAmong }
       },
-      connectionsOf: (handle) => world.connections + [...guardEntries.values()].filter((entry) => entry.handle === handle).length,
+      connectionsOf: (handle) => world.connections + [...guardEntries.values()].filter((entry) => handleOf(entry) === handle).length,
     },
     audit: {
       async record(event) {
@@ -126,4 +126,8 @@ export function memoryWorld(state: MemoryState, answer: AnswerPort): MemoryWorld
     limits: { refusal: () => null, failed: () => {}, proved: () => {} },
   }
   return world
+}
+
+function handleOf(entry: GuardEntry): Handle | null {
+  return 'handle' in entry ? entry.handle : null
 }

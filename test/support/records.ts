@@ -4,12 +4,13 @@ import { createServer, createUser } from 'nkeys.js'
 import {
   type CredentialId,
   credentialKey,
+  legacyName,
   parseCredentialId,
   parseHandle,
   parseRoleName,
   parseUserNkey,
 } from '../../src/core/identifiers.ts'
-import type { CredentialRecord, GuardEntry, IdentityRecord, SessionRecord } from '../../src/core/records.ts'
+import type { CredentialRecord, IdentityRecord, LegacyEntry, ProvenEntry, SessionRecord } from '../../src/core/records.ts'
 
 function known<T>(value: T | null): T {
   if (value === null) throw new Error('making a test record')
@@ -86,7 +87,7 @@ export function identityRecord(handle: string, changes: Partial<IdentityRecord> 
   }
 }
 
-export function guardEntry(changes: Partial<GuardEntry> = {}): GuardEntry {
+export function guardEntry(changes: Partial<ProvenEntry> = {}): ProvenEntry {
   const now = Math.floor(Date.now() / 1000)
   return {
     v: 1,
@@ -100,4 +101,10 @@ export function guardEntry(changes: Partial<GuardEntry> = {}): GuardEntry {
     exp: now + 900,
     ...changes,
   }
+}
+
+/** A guard entry of a connection that a legacy user was admitted on. */
+export function legacyGuardEntry(changes: Partial<LegacyEntry> = {}): LegacyEntry {
+  const { v, serverId, clientId, iat, exp } = guardEntry()
+  return { v, serverId, clientId, legacy: legacyName('billing'), iat, exp, ...changes }
 }

@@ -223,5 +223,5 @@ export function requestOf(s: Scenario, sig: string): string {
 
 /** Key under which the guard remembers the scenario's connection. */
 export function guardKey(s: Scenario, clientId = 7): string {
-  return b64u(sha256(lengthPrefixed(s.server.publicKey, String(clientId), s.nonce)))
+  return b64u(sha256(lengthPrefixed(s.server.publicKey, String(clientId))))
 }

@@ -116,9 +116,14 @@ describe('auth callout', () => {
 /** A request about a connection from `host`, asked for just now. */
 function requestFrom(
   host: string,
-  { s = scenario(), sig = () => '', claims = {} }: { s?: Scenario; sig?: (s: Scenario) => string; claims?: Record<string, unknown> } = {},
+  {
+    s = scenario(),
+    sig = () => '',
+    claims = {},
+    id = 7,
+  }: { s?: Scenario; sig?: (s: Scenario) => string; claims?: Record<string, unknown>; id?: number } = {},
 ): Buffer<ArrayBuffer> {
-  s.request = { client: { host }, now: Math.floor(Date.now() / 1000), claims }
+  s.request = { client: { host, id }, now: Math.floor(Date.now() / 1000), claims }
   return Buffer.from(requestOf(s, sig(s)))
 }
 
@@ -158,15 +163,15 @@ describe('auth callout, with more requests than it can answer at once', () => {
   test('keeps most places for sources that were granted a connection, when a flood comes from everywhere', async () => {
     const s = scenario()
     const { send, seen, made } = await callout(limits, { rules: s.rules, xkey: null, world: worldOf(s) })
-    const good = (nonce: string) => {
-      s.nonce = nonce
-      return send(requestFrom('192.0.2.7', { s, sig: proofSig }))
+    const good = (id: number) => {
+      s.nonce = `nonce${id}`
+      return send(requestFrom('192.0.2.7', { s, sig: proofSig, id }))
     }
-    await good('first')
+    await good(1_000)
     await made.idle()
     assert.equal(seen.verdicts[0]?.verdict.outcome, 'granted', JSON.stringify(seen.verdicts[0]))
     const flood = Array.from({ length: 300 }, (_, i) => send(requestFrom(`198.51.100.${i % 250}`, { s })))
-    await Promise.all(Array.from({ length: 75 }, (_, i) => good(`nonce${i}`)))
+    await Promise.all(Array.from({ length: 75 }, (_, i) => good(i)))
     await Promise.all(flood)
     const reasons = seen.verdicts.filter(({ connection }) => connection?.clientHost === '192.0.2.7').map(({ verdict }) => verdict.outcome)
     assert.deepEqual(new Set(reasons), new Set(['granted']))

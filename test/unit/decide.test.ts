@@ -45,7 +45,8 @@ describe('what is kept of a grant', () => {
     const sig = boundSig(s)
     assert.equal((await run(s, world, { sig })).event?.verdict.reason, 'session_bound')
     const [entry] = [...world.guardEntries.values()]
-    assert.deepEqual([entry?.session, entry?.exp], [s.sessionNkey.publicKey, NOW / 1000 + 900])
+    assert.ok(entry !== undefined && 'session' in entry)
+    assert.deepEqual([entry.session, entry.exp], [s.sessionNkey.publicKey, NOW / 1000 + 900])
     assert.equal((await run(s, world, { sig, id: 'b', now: NOW + 4_000 })).event?.verdict.reason, 'reasked')
     assert.deepEqual([...world.guardEntries.values()], [entry])
   })

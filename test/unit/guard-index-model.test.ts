@@ -5,20 +5,22 @@ import fc from 'fast-check'
 import { guardEnd } from '../../src/core/guard-entry.ts'
 import type { GuardEntry } from '../../src/core/records.ts'
 import { GuardIndex } from '../../src/nats/guard-index.ts'
-import { guardEntry, handleOf, newUserNkey } from '../support/records.ts'
+import { guardEntry, handleOf, legacyGuardEntry, newUserNkey } from '../support/records.ts'
 
 const startMs = 1_000_000_000_000
 const entriesMax = 6
 const HANDLES = ['orders', 'stock'].map(handleOf)
 const SESSIONS = [null, newUserNkey(), newUserNkey()]
 const BASE = guardEntry()
+const LEGACY = legacyGuardEntry({ serverId: BASE.serverId })
 
 const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h')
 const step = fc.oneof(
   fc.record({
     act: fc.constant('put' as const),
     key,
-    handle: fc.constantFrom(...HANDLES),
+    /** Null: a legacy user's. */
+    handle: fc.constantFrom(...HANDLES, null),
     session: fc.constantFrom(...SESSIONS),
     clientId: fc.integer({ min: 1, max: 3 }),
     inSeconds: fc.integer({ min: -400, max: 600 }),
@@ -60,7 +62,8 @@ test('after any steps it finds, counts and forgets what the list does', () => {
       for (const one of steps) {
         if (one.act === 'put') {
           const { handle, session, clientId } = one
-          const entry = { ...BASE, handle, session, clientId, exp: Math.floor(nowMs / 1000) + one.inSeconds }
+          const exp = Math.floor(nowMs / 1000) + one.inSeconds
+          const entry = handle === null ? { ...LEGACY, clientId, exp } : { ...BASE, handle, session, clientId, exp }
           index.put(one.key, { record: entry, revision: one.revision }, nowMs)
           model.put(one.key, entry, one.revision, nowMs)
         } else if (one.act === 'remove') {
@@ -76,15 +79,15 @@ test('after any steps it finds, counts and forgets what the list does', () => {
         assert.equal(index.hasForgotten(), model.forgottenUntil > model.sweptAt)
         for (const [at, entry, revision] of model.entries) assert.deepEqual([index.get(at), index.revisionOf(at)], [entry, revision])
         for (const handle of HANDLES) {
-          const live = model.matching(nowMs, (entry) => entry.handle === handle)
+          const live = model.matching(nowMs, (entry) => 'handle' in entry && entry.handle === handle)
           sameEntries(index.ownedBy({ handle }, nowMs), live)
           assert.equal(index.countOf(handle, nowMs), live.length)
-          const before = model.matching(nowMs, (entry, revision) => entry.handle === handle && revision < 5)
+          const before = model.matching(nowMs, (entry, revision) => 'handle' in entry && entry.handle === handle && revision < 5)
           assert.equal(index.countOf(handle, nowMs, 5), before.length)
         }
         for (const session of SESSIONS) {
           if (session === null) continue
-          const live = model.matching(nowMs, (entry) => entry.session === session)
+          const live = model.matching(nowMs, (entry) => 'session' in entry && entry.session === session)
           sameEntries(index.ownedBy({ session }, nowMs), live)
         }
         for (const clientId of [1, 2, 3]) {

@@ -13,7 +13,16 @@ import {
   subjectIndexSchema,
   ticketSchema,
 } from '../../src/nats/records-schema.ts'
-import { credentialRecord, guardEntry, handleOf, identityRecord, newGuardKey, roleOf, sessionRecord } from '../support/records.ts'
+import {
+  credentialRecord,
+  guardEntry,
+  handleOf,
+  identityRecord,
+  legacyGuardEntry,
+  newGuardKey,
+  roleOf,
+  sessionRecord,
+} from '../support/records.ts'
 
 const ticket: TicketRecord = {
   v: 1,
@@ -44,6 +53,7 @@ const kinds: { name: string; schema: z.ZodType<object>; record: object }[] = [
   { name: 'a session', schema: sessionSchema, record: sessionRecord() },
   { name: 'an identity', schema: identitySchema, record: identityRecord('orders') },
   { name: 'a guard entry', schema: guardSchema, record: guardEntry() },
+  { name: "a legacy user's guard entry", schema: guardSchema, record: legacyGuardEntry() },
   { name: 'a ticket', schema: ticketSchema, record: ticket },
   { name: 'a ceremony', schema: ceremonySchema, record: ceremony },
   { name: 'an index entry', schema: subjectIndexSchema, record: { v: 1, handle: 'orders' } },
@@ -87,6 +97,17 @@ describe('records in KV values', () => {
   ] as const) {
     test(`a credential with ${what} is none`, () => {
       assert.throws(() => decodeRecord(encodeRecord({ ...credential, ...changes }), credentialSchema))
+    })
+  }
+
+  for (const [what, record] of [
+    ['of a legacy user who has a handle too', { ...guardEntry(), legacy: 'legacy:billing' }],
+    ['of a legacy user whose name is a handle', { ...legacyGuardEntry(), legacy: 'orders' }],
+    ['of a legacy user without a name', { ...legacyGuardEntry(), legacy: 'legacy:' }],
+    ['whose handle is a legacy name', { ...guardEntry(), handle: 'legacy:billing' }],
+  ] as const) {
+    test(`a guard entry ${what} is none`, () => {
+      assert.throws(() => decodeRecord(encodeRecord(record), guardSchema))
     })
   }
 

@@ -9,6 +9,7 @@ import { type DenialReason, REPORTABLE } from '../denial.ts'
 import { type LegacyName, parseNonce } from '../identifiers.ts'
 import type { LegacyPort, SignaturePort, XkeyPort } from '../ports.ts'
 import { readOffer } from '../proof.ts'
+import type { GuardEntry } from '../records.ts'
 import { verifyPlainResume } from '../session.ts'
 import { sourceOf } from '../source-address.ts'
 import { type UserClaims, userClaims } from '../user-claims.ts'
@@ -91,16 +92,20 @@ async function judgeOffer(
   return compared === 'right' && user !== null && user !== undefined ? passed(user) : denied('legacy_credentials_invalid')
 }
 
-/** What the user is given: the permissions of its own, for as long as the migration lasts and no longer than `ttlSeconds`. */
+/**
+ * What the user is given: the permissions of its own, for as long as the migration lasts and no longer than `ttlSeconds`. A
+ * connection that is asked about again keeps the expiry of the `earlier` ask.
+ */
 export function legacyAdmission(
   user: LegacyUser,
   request: AuthorizationRequest,
-  { legacy, id, now, jitter }: { legacy: LegacyPort; id: string; now: Date; jitter: number },
+  { legacy, id, now, jitter, earlier }: { legacy: LegacyPort; id: string; now: Date; jitter: number; earlier: GuardEntry | null },
 ): { claims: UserClaims; grant: GrantFacts; facts: { name: LegacyName; kind: LegacyKind } } {
   const { untilMs, ttlSeconds } = legacy.terms
   const nowSeconds = Math.floor(now.getTime() / 1000)
-  const full = Math.max(nowSeconds + 1, Math.floor(nowSeconds + ttlSeconds * (1 - jitterShareMax * jitter)))
-  const exp = Math.min(full, Math.floor(untilMs / 1000))
+  const spread = earlier === null ? jitterShareMax * jitter : 0
+  const full = Math.max(nowSeconds + 1, Math.floor(nowSeconds + ttlSeconds * (1 - spread)))
+  const exp = Math.min(full, Math.floor(untilMs / 1000), earlier?.exp ?? full)
   return {
     claims: userClaims({
       userNkey: request.userNkey,

@@ -1,10 +1,12 @@
 /** Report-only mode (ADR-0018): the one step in which a refusal may become a record of what would have been refused. */
 import { type Arrival, type Decision, enter, isLate, type Journey } from '../arrival.ts'
+import type { AuthorizationRequest } from '../authorization-request.ts'
 import { answerMarginMs } from '../deadline.ts'
 import type { DenialReason } from '../denial.ts'
-import { guardKeyOf } from '../guard-entry.ts'
-import { parseNonce } from '../identifiers.ts'
+import { guardKeyOf, isOfLegacyUser, legacyEntry, remembered } from '../guard-entry.ts'
 import { eventOf, type Known } from '../known.ts'
+import type { GuardPort } from '../ports.ts'
+import type { GuardEntry, LegacyEntry } from '../records.ts'
 import { refuse } from '../refuse.ts'
 import { isReportable, judgeLegacy, legacyAdmission } from './legacy-admission.ts'
 
@@ -23,13 +25,17 @@ export async function turnAway(arrival: Arrival, { xkey, world }: Journey, known
     if (judged.denial === denial) known.stage = stage
     return refuse(arrival, world, known, { outcome: 'denied', reason: judged.denial })
   }
-  // One socket keeps one identity, also where this refusal came before anybody asked the guard.
-  const nonce = parseNonce(request.nonce)
-  if (nonce !== null && (await world.guard.find(guardKeyOf(request, nonce))) !== null) {
+  enter(arrival, known, 'store')
+  const user = judged.value
+  const first = legacyAdmission(user, request, { legacy, id, now, jitter, earlier: null })
+  const earlier = await claim(legacyEntry(request, { legacy: user.name, ...first.claims }), request, { known, guard: world.guard })
+  if (isLate(arrival, known)) return { event: null, reply: null }
+  // One socket keeps one identity, whoever was asked about it first.
+  if (earlier !== null && !isOfLegacyUser(earlier, user.name, now)) {
     known.stage = stage
     return refuse(arrival, world, known, { outcome: 'denied', reason: denial })
   }
-  const { claims, grant, facts } = legacyAdmission(judged.value, request, { legacy, id, now, jitter })
+  const { claims, grant, facts } = earlier === null ? first : legacyAdmission(user, request, { legacy, id, now, jitter, earlier })
   enter(arrival, known, 'record')
   const event = eventOf(known, { outcome: 'reported', reason: denial, legacy: facts }, { arrival, grant })
   await world.audit.record(event)
@@ -38,5 +44,19 @@ export async function turnAway(arrival: Arrival, { xkey, world }: Journey, known
   enter(arrival, known, 'answer')
   if (isLate(arrival, known, 0)) return refuse(arrival, world, known, { outcome: 'error', reason: 'deadline_exceeded' })
   const reply = world.answer.grant(request, claims)
+  known.withdraw = () => {}
   return { event: { ...event, durationMs: arrival.elapsedMs() }, reply }
+}
+
+/** Claims the connection as a proof does (ADR-0015); what was claimed on it before, or null. */
+async function claim(
+  entry: LegacyEntry,
+  request: AuthorizationRequest,
+  { known, guard }: { known: Known; guard: GuardPort },
+): Promise<GuardEntry | null> {
+  const there = await remembered(request, guard)
+  if (there !== null) return there
+  const claimed = await guard.claim(guardKeyOf(request), entry)
+  known.withdraw = claimed.withdraw
+  return claimed.earlier
 }
