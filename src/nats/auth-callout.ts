@@ -12,7 +12,7 @@ import { isTooLate } from '../core/deadline.ts'
 import { decide } from '../core/decide.ts'
 import type { Stage } from '../core/denial.ts'
 import { sourceOf } from '../core/source-address.ts'
-import { createWaitingRoom, type Waiting } from './waiting-room.ts'
+import { createWaitingRoom, type Waiting } from '../core/waiting-room.ts'
 
 const CALLOUT_SUBJECT = '$SYS.REQ.USER.AUTH'
 const XKEY_HEADER = 'Nats-Server-Xkey'

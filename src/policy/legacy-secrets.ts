@@ -1,12 +1,14 @@
 /**
  * Secrets of legacy users against bcrypt hashes, at a price that somebody who guesses cannot make the others pay: one thread
- * compares, sources take turns, each has only so many waiting, and what was compared once is not compared again.
+ * compares, sources take turns and share the places, and what was compared once is not compared again.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { truncates } from 'bcryptjs'
 import type { LegacyUsers } from '../core/legacy/legacy-users.ts'
 import type { LegacyPort } from '../core/ports.ts'
-import type { BcryptThread } from './bcrypt-thread.ts'
+import { createWaitingRoom } from '../core/waiting-room.ts'
+import type { BcryptThread, Comparison } from './bcrypt-thread.ts'
+import { HeldPlaces } from './held-places.ts'
 
 type Asked = Parameters<LegacyPort['compare']>[0]
 type Answer = Awaited<ReturnType<LegacyPort['compare']>>
@@ -18,13 +20,23 @@ export interface LegacySecrets {
 
 export const LEGACY_LIMITS = { waitingMax: 64, waitingPerSourceMax: 16, rightMax: 10_000, wrongMax: 1_000 } as const
 
-interface Waiting {
-  key: string
-  comparison: { secret: string; hash: string }
-  /** By `now`: later than this the answer is of no use. */
-  before: number
+/** A request that waits for an answer. */
+interface Ask {
+  source: string
+  of: Comparing
   answered(answer: Answer): void
   failed(cause: unknown): void
+}
+
+/** A comparison that waits or runs. Connections of one client come back together with one secret, so many may wait for it. */
+interface Comparing {
+  /** Whose turn it takes: who asked first. */
+  source: string
+  key: string
+  comparison: Comparison
+  /** By `now`: later than this the answer is of no use to anybody. */
+  before: number
+  asks: Set<Ask>
 }
 
 /**
@@ -43,67 +55,67 @@ export function legacySecrets(options: {
   const remembering = randomBytes(32)
   const right = new Set<string>()
   const wrong = new Set<string>()
-  const queues = new Map<string, Waiting[]>()
-  const asking = new Map<string, Promise<Answer>>()
-  let waiting = 0
-  let asked = 0
+  const comparing = new Map<string, Comparing>()
+  const asked = new HeldPlaces<Ask>(askedMax)
+  const room = createWaitingRoom<Comparing>({ isLost: ({ asks, before }, nowMs) => asks.size === 0 || nowMs >= before })
   let running = false
 
-  /** The next source's oldest: whoever has just been served goes to the end. */
-  function next(): Waiting | null {
-    for (const [source, queue] of queues) {
-      queues.delete(source)
-      const first = queue.shift()
-      if (first === undefined) continue
-      if (queue.length > 0) queues.set(source, queue)
-      waiting--
-      return first
+  function settle(one: Comparing, tell: (ask: Ask) => void): void {
+    comparing.delete(one.key)
+    for (const ask of one.asks) {
+      asked.leave(ask)
+      tell(ask)
     }
-    return null
   }
+
+  const giveUp = (one: Comparing): void => settle(one, (ask) => ask.answered('busy'))
 
   async function work(): Promise<void> {
     running = true
-    for (let one = next(); one !== null; one = next()) {
-      if (now() >= one.before) {
-        one.answered('busy')
-        continue
-      }
+    for (let one = room.next(now(), giveUp); one !== null; one = room.next(now(), giveUp)) {
       try {
         const matches = await thread.compare(one.comparison)
         remember(matches ? right : wrong, one.key, matches ? LEGACY_LIMITS.rightMax : LEGACY_LIMITS.wrongMax)
-        one.answered(matches ? 'right' : 'wrong')
+        settle(one, (ask) => {
+          if (matches) room.proved(ask.source, now())
+          ask.answered(matches ? 'right' : 'wrong')
+        })
       } catch (cause) {
-        one.failed(cause)
+        settle(one, (ask) => ask.failed(cause))
       }
     }
     running = false
   }
 
-  function inTurn(one: Asked, comparison: Waiting['comparison'], key: string): Promise<Answer> {
-    const queue = queues.get(one.source) ?? []
-    if (waiting >= LEGACY_LIMITS.waitingMax || queue.length >= LEGACY_LIMITS.waitingPerSourceMax) return Promise.resolve('busy')
-    const answer = new Promise<Answer>((answered, failed) => {
-      queue.push({ key, comparison, before: now() + one.msLeft, answered, failed })
-    })
-    queues.set(one.source, queue)
-    waiting++
-    if (!running) void work()
-    return answer
+  /** Takes one of the places of those that wait for an answer; false where there is none for it. */
+  function takePlace(ask: Ask): boolean {
+    const leaves = asked.enter(ask)
+    if (leaves === ask) return false
+    leaves?.of.asks.delete(leaves)
+    leaves?.answered('busy')
+    return true
   }
 
-  function answerOf(one: Asked, hash: string, key: string): Promise<Answer> {
-    // Connections of one client come back together with one secret.
-    const same = asking.get(key)
-    if (same !== undefined) return same
-    const answer = inTurn(one, { secret: one.secret, hash }, key).finally(() => asking.delete(key))
-    asking.set(key, answer)
-    return answer
+  function inTurn({ source, secret, msLeft }: Asked, hash: string, key: string): Promise<Answer> {
+    return new Promise((answered, failed) => {
+      const there = comparing.get(key)
+      const of = there ?? { source, key, comparison: { secret, hash }, before: 0, asks: new Set() }
+      const ask: Ask = { source, of, answered, failed }
+      const isFull = there === undefined && room.waitingFrom(source) >= LEGACY_LIMITS.waitingPerSourceMax
+      if (isFull || !takePlace(ask)) return answered('busy')
+      of.asks.add(ask)
+      of.before = Math.max(of.before, now() + msLeft)
+      if (there !== undefined) return
+      comparing.set(key, of)
+      const leaves = room.enter(of, { nowMs: now(), placesMax: LEGACY_LIMITS.waitingMax })
+      if (leaves !== null) giveUp(leaves)
+      if (!running) void work()
+    })
   }
 
   return {
     async compare(one) {
-      const { name, secret } = one
+      const { name, secret, source } = one
       // bcrypt ignores what comes after 72 bytes: a secret that only begins right is none.
       if (truncates(secret)) return 'wrong'
       const hash = one.hash ?? dummyHash(name)
@@ -111,11 +123,11 @@ export function legacySecrets(options: {
       const key = createHmac('sha256', remembering)
         .update(JSON.stringify([name, hash, secret]))
         .digest('base64url')
-      if (right.has(key)) return 'right'
-      if (wrong.has(key)) return 'wrong'
-      if (asked >= askedMax) return 'busy'
-      asked++
-      return answerOf(one, hash, key).finally(() => asked--)
+      if (right.has(key)) {
+        room.proved(source, now())
+        return 'right'
+      }
+      return wrong.has(key) ? 'wrong' : inTurn(one, hash, key)
     },
     stop: () => thread.stop(),
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { FairQueue } from '../../src/nats/fair-queue.ts'
+import { FairQueue } from '../../src/core/fair-queue.ts'
 
 const never = () => false
 const always = () => true

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createWaitingRoom } from '../../src/nats/waiting-room.ts'
+import { createWaitingRoom } from '../../src/core/waiting-room.ts'
 
 interface Guest {
   source: string

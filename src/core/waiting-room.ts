@@ -1,9 +1,10 @@
 /**
- * Where authorization requests wait for their turn: bounded, fair between sources, and with a share of its own for
+ * Where requests wait for their turn: bounded, fair between sources, and with a share of its own for
  * sources from which somebody proved who they are lately, so that not even a flood from everywhere crowds those out.
  */
-import { Generations } from '../core/generations.ts'
+
 import { FairQueue } from './fair-queue.ts'
+import { Generations } from './generations.ts'
 
 /** How many wait, by whether somebody was granted a connection from their source lately. */
 export interface Waiting {
@@ -19,6 +20,8 @@ export interface WaitingRoom<T> {
   /** Somebody proved who they are from this source. */
   proved(source: string, nowMs: number): void
   waiting(): Waiting
+  /** How many of one source wait. */
+  waitingFrom(source: string): number
   size(): number
 }
 
@@ -69,6 +72,8 @@ export function createWaitingRoom<T extends { source: string }>({
     },
     proved: (source, nowMs) => provedAt.set(source, nowMs),
     waiting: () => ({ known: known.size, unknown: unknown.size }),
+    // Both: it may have proved itself while some of it waited.
+    waitingFrom: (source) => known.waitingFrom(source) + unknown.waitingFrom(source),
     size: () => known.size + unknown.size,
   }
 }

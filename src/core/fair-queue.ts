@@ -40,6 +40,10 @@ export class FairQueue<T> {
     return this.#lines.size
   }
 
+  waitingFrom(source: string): number {
+    return this.#lines.get(source)?.length ?? 0
+  }
+
   push(source: string, item: T): void {
     const line = this.#lines.get(source) ?? this.#open(source)
     this.#resize(line, () => line.items.push(item))
