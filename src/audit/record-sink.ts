@@ -4,14 +4,23 @@ import type { AuditRecord } from './audit-record.ts'
 
 export interface RecordSink {
   /**
-   * Resolves when the record's own stream holds it durably: `duplicate` when it already did. Throws otherwise, after
-   * `timeoutMs` at the latest; then the record may be there or not.
+   * Resolves when the record's own stream holds it durably: `duplicate` when it already did. Throws otherwise, at once when
+   * JetStream refuses it and after `timeoutMs` at the latest; then the record may be there or not.
    */
   publish(record: AuditRecord, timeoutMs: number): Promise<{ duplicate: boolean }>
 }
 
-/** Publishes and resolves with the first answer; throws after `msMax`. */
-export type Ask = (message: { subject: string; body: string; headers: MsgHdrs; msMax: number }) => Promise<Msg>
+/** Publishes and resolves with the first message that `isAnswer`; throws after `msMax`, and when nobody listens. */
+export type Ask = (message: {
+  subject: string
+  body: string
+  headers: MsgHdrs
+  msMax: number
+  isAnswer(message: Msg): boolean
+}) => Promise<Msg>
+
+/** Longer than an acknowledgement with the longest names, or an error with its description. */
+const answerBytesMax = 4096
 
 /** Publishes over a connection to the AUDIT account; `ask` is of the same connection. */
 export function jetStreamSink(connection: NatsConnection, ask: Ask): RecordSink {
@@ -24,23 +33,40 @@ export function jetStreamSink(connection: NatsConnection, ask: Ask): RecordSink 
       for (const [name, value] of record.headers) head.append(name, value)
       head.append('Nats-Msg-Id', record.id)
       head.append('Nats-Expected-Stream', record.stream)
-      const answer = await ask({ subject: record.subject, body: record.body, headers: head, msMax })
-      return readAcknowledgement(answer.string(), record.stream)
+      const found: { answer: Answer | null } = { answer: null }
+      const isAnswer = (message: Msg): boolean => {
+        found.answer = readAnswer(message, record.stream)
+        return found.answer !== null
+      }
+      await ask({ subject: record.subject, body: record.body, headers: head, msMax, isAnswer })
+      const { answer } = found
+      if (answer === null) throw new Error('publishing an audit record: the answer is no acknowledgement')
+      if ('error' in answer) throw new Error(`publishing an audit record: ${JSON.stringify(answer.error)}`)
+      return answer
     },
   }
 }
 
-/** Throws when `answer` does not say that `stream` holds the record. */
-function readAcknowledgement(answer: string, stream: string): { duplicate: boolean } {
-  const read: unknown = JSON.parse(answer)
-  const members: Record<string, unknown> = typeof read === 'object' && read !== null ? { ...read } : {}
-  const { error, type, stream: holder, seq, duplicate } = members
-  if (error !== undefined) throw new Error(`publishing an audit record: ${JSON.stringify(error)}`)
-  // An auditor sees the reply subject, and can have JetStream send some other answer there: those name their type.
-  if (type !== undefined || holder !== stream || typeof seq !== 'number' || !(seq > 0)) {
-    throw new Error('publishing an audit record: the answer is no acknowledgement')
+/** That the stream holds the record, or why JetStream refused it. */
+type Answer = { duplicate: boolean } | { error: unknown }
+
+/** Null: something that does not answer a publish to `stream`, whoever had it sent there. */
+function readAnswer(message: Msg, stream: string): Answer | null {
+  if (message.data.length > answerBytesMax) return null
+  const { error, type, stream: holder, seq, duplicate } = membersOf(message.string())
+  // An auditor sees the reply subject, and can have JetStream send some other answer there: those name their type, errors too.
+  if (type !== undefined) return null
+  if (error !== undefined) return { error }
+  return holder === stream && typeof seq === 'number' && seq > 0 ? { duplicate: duplicate === true } : null
+}
+
+function membersOf(text: string): Record<string, unknown> {
+  try {
+    const read: unknown = JSON.parse(text)
+    return typeof read === 'object' && read !== null ? { ...read } : {}
+  } catch {
+    return {}
   }
-  return { duplicate: duplicate === true }
 }
 
 interface Link {

@@ -7,7 +7,7 @@ import { type Arrival, type Decision, enter, isLate, type Journey } from './arri
 import { type AuthorizationRequest, openRequest } from './authorization-request.ts'
 import { type Checked, denied, passed } from './checked.ts'
 import { type SignatureGate, withinLimits } from './failed-signatures.ts'
-import { firstAskOf, firstAskOr, guardEntry, guardKeyOf, ofSameProof, remembered } from './guard-entry.ts'
+import { firstAskOf, firstAskOr, guardEntry, guardKeyOf, ofSameProof } from './guard-entry.ts'
 import { type Nonce, parseNonce, type ServerUrl, type UserNkey } from './identifiers.ts'
 import { eventOf, type Known, nothingKnown } from './known.ts'
 import { turnAway } from './legacy/report-only.ts'
@@ -88,7 +88,7 @@ async function prove(arrival: Arrival, journey: Journey, known: Known): Promise<
   const guardKey = guardKeyOf(request)
   const found = await lookUp(offer, request, { journey, known, now: arrival.now })
   if (!found.ok) return found
-  const same = firstAskOf(await remembered(request, world.guard), request, arrival.now)
+  const same = firstAskOf(await world.guard.find(guardKey), request, arrival.now)
   if (!same.ok) return same
 
   enter(arrival, known, 'verify')

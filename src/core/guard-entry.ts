@@ -15,7 +15,7 @@ import { sha256 } from './sha256.ts'
  */
 const keptSeconds = 300
 
-type Connection = Pick<AuthorizationRequest, 'serverId' | 'clientId' | 'nonce'>
+type Connection = Pick<AuthorizationRequest, 'serverId' | 'clientId'>
 
 /**
  * Key of a connection. A server has another id after each start and gives none of its client ids twice. The nonce is no
@@ -23,16 +23,6 @@ type Connection = Pick<AuthorizationRequest, 'serverId' | 'clientId' | 'nonce'>
  */
 export function guardKeyOf({ serverId, clientId }: Connection): string {
   return base64url(sha256(lengthPrefixed(serverId, String(clientId))))
-}
-
-/** Its key in verifiers before that. */
-function formerGuardKeyOf({ serverId, clientId, nonce }: Connection): string {
-  return base64url(sha256(lengthPrefixed(serverId, String(clientId), nonce)))
-}
-
-/** What this verifier knows to be claimed about the connection, or null. */
-export async function remembered(connection: Connection, guard: GuardPort): Promise<GuardEntry | null> {
-  return (await guard.find(guardKeyOf(connection))) ?? (await guard.find(formerGuardKeyOf(connection)))
 }
 
 export function guardEntry(

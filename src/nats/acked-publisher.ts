@@ -9,6 +9,7 @@ export interface AckedPublisher {
   /**
    * Publishes and resolves with the first answer. Throws when nobody listens, after `msMax` milliseconds without an
    * answer, and at once while the connection is down: what is published then would be sent at the reconnect, long after.
+   * What `isAnswer` does not take for an answer is passed over, and ends no wait.
    */
   publish(message: AskedMessage): Promise<Msg>
 }
@@ -18,11 +19,14 @@ export interface AskedMessage {
   body: Uint8Array | string
   headers: MsgHdrs | null
   msMax: number
+  /** Where others see reply subjects: whether what came there answers the question. Must not throw. Left out, everything does. */
+  isAnswer?: (message: Msg) => boolean
 }
 
 interface Unanswered {
   subject: string
   giveUpAt: number
+  isAnswer(message: Msg): boolean
   resolve(answer: Msg): void
   reject(cause: Error): void
 }
@@ -51,9 +55,11 @@ export function createAckedPublisher(
     const token = message.subject.slice(inbox.length)
     const asked = unanswered.get(token)
     if (asked === undefined) return
-    unanswered.delete(token)
     // How nats-server says that nobody listens. JetStream never answers with nothing.
-    if (message.data.length === 0) asked.reject(new Error(`asking ${asked.subject}: nobody answers`))
+    const isNobody = message.data.length === 0
+    if (!isNobody && !asked.isAnswer(message)) return
+    unanswered.delete(token)
+    if (isNobody) asked.reject(new Error(`asking ${asked.subject}: nobody answers`))
     else asked.resolve(message)
   }
 
@@ -75,7 +81,8 @@ export function createAckedPublisher(
     timer = null
   }
 
-  function send(token: string, { subject, body, headers, msMax }: AskedMessage, settle: Pick<Unanswered, 'resolve' | 'reject'>): void {
+  function send(token: string, message: AskedMessage, settle: Pick<Unanswered, 'resolve' | 'reject'>): void {
+    const { subject, body, headers, msMax, isAnswer = () => true } = message
     if (!isConnected()) throw new Error(`asking ${subject}: not connected`)
     if (unanswered.size >= unansweredMax) throw new Error(`asking ${subject}: too many questions at once`)
     if (!subscribed) connection.subscribe(`${inbox}*`, { callback: hear })
@@ -83,7 +90,7 @@ export function createAckedPublisher(
     // Text as bytes from a pool: nats.js would make a buffer for each.
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     connection.publish(subject, bytes, headers === null ? { reply: inbox + token } : { reply: inbox + token, headers })
-    unanswered.set(token, { subject, giveUpAt: performance.now() + msMax, ...settle })
+    unanswered.set(token, { subject, giveUpAt: performance.now() + msMax, isAnswer, ...settle })
     // After a stall of this process timers come before what was sent meanwhile: that is read first.
     timer ??= setInterval(() => setImmediate(sweep), sweepMs)
   }

@@ -113,6 +113,33 @@ describe('publishing and waiting for the answer', () => {
     assert.equal(await asked, 'real')
   })
 
+  test('passes over what is no answer, and takes the one that is, each to its own question', async () => {
+    const { count } = await listen()
+    const asking = publisherOf(asker)
+    const isAnswer = (heard: Msg) => heard.string().startsWith('real')
+    const one = outcome(asking.publish(message({ body: 'one', isAnswer })))
+    const two = outcome(asking.publish(message({ body: 'two', isAnswer })))
+    const any = outcome(asking.publish(message({ body: 'any' })))
+    for (const question of await count(3)) {
+      question.respond('something else')
+      question.respond(`real ${question.string()}`)
+      question.respond('real, but late')
+    }
+    assert.deepEqual(await Promise.all([one, two, any]), ['real one', 'real two', 'something else'])
+  })
+
+  test('waits for an answer no longer because of what is none', async () => {
+    const { count } = await listen()
+    const asked = outcome(publisherOf(asker).publish(message({ msMax: 50, isAnswer: () => false })))
+    ;(await count(1))[0]?.respond('something else')
+    assert.equal(await asked, 'asking ask: no answer in time')
+  })
+
+  test('says at once when nobody listens, whatever would be an answer', async () => {
+    const asked = publisherOf(asker).publish(message({ subject: 'nobody', msMax: 600_000, isAnswer: () => false }))
+    assert.equal(await outcome(asked), 'asking nobody: nobody answers')
+  })
+
   test('says at once when nobody listens', async () => {
     assert.equal(await outcome(publisherOf(asker).publish(message({ subject: 'nobody', msMax: 600_000 }))), 'asking nobody: nobody answers')
   })

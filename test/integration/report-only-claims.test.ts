@@ -67,7 +67,7 @@ for (const line of NATS_LINES) {
     /** The connection's guard entry in the bucket, or null. */
     async function entryOf({ info }: RawClient): Promise<Record<string, unknown> | null> {
       const serverId = parseServerId(info.server_id) ?? assert.fail('no server id')
-      const key = guardKeyOf({ serverId, clientId: info.client_id, nonce: info.nonce })
+      const key = guardKeyOf({ serverId, clientId: info.client_id })
       const answer = await product.auth.request(
         '$JS.API.STREAM.MSG.GET.KV_webauthn_guard',
         JSON.stringify({ last_by_subj: `$KV.webauthn_guard.${key}` }),

@@ -3,7 +3,7 @@ import { connect, type NatsConnection, nkeyAuthenticator } from 'nats'
 import type { NatsServerLine } from '../../scripts/nats-server.ts'
 import { systemClock } from '../../src/audit/clock.ts'
 import { type AuditPublisher, createAuditPublisher } from '../../src/audit/publisher.ts'
-import { jetStreamSink } from '../../src/audit/record-sink.ts'
+import { jetStreamSink, type RecordSink } from '../../src/audit/record-sink.ts'
 import { type TailOptions, type TrailEntry, tailTrail } from '../../src/audit/tail.ts'
 import { createAckedPublisher } from '../../src/nats/acked-publisher.ts'
 import { type Deployment, startDeployment } from './deployment.ts'
@@ -22,12 +22,17 @@ export interface Trail {
   verifier: NatsConnection
   auditor: NatsConnection
   publisher: AuditPublisher
+  sink: RecordSink
   read(filter?: string, changes?: Partial<TailOptions>): Promise<TrailEntry[]>
 }
 
 /** Runs a test against the shipped configuration, as the verifier's and the auditor's users of the AUDIT account. */
-export async function withTrail(line: NatsServerLine, run: (trail: Trail) => Promise<void>): Promise<void> {
-  const deployment = await startDeployment({ line })
+export async function withTrail(
+  line: NatsServerLine,
+  run: (trail: Trail) => Promise<void>,
+  edit: (config: string) => string = (config) => config,
+): Promise<void> {
+  const deployment = await startDeployment({ line, edit })
   const user = (seed: string, inboxPrefix: string) =>
     connect({
       servers: `127.0.0.1:${deployment.server.port}`,
@@ -39,8 +44,9 @@ export async function withTrail(line: NatsServerLine, run: (trail: Trail) => Pro
   const verifier = await user(deployment.seeds.verifierAudit, '_INBOX_verifier_audit')
   const auditor = await user(deployment.seeds.auditor, '_INBOX_auditor')
   const asking = createAckedPublisher(verifier, { inboxPrefix: '_INBOX_verifier_audit', isConnected: () => !verifier.isClosed() })
+  const sink = jetStreamSink(verifier, asking.publish)
   const publisher = createAuditPublisher({
-    sink: jetStreamSink(verifier, asking.publish),
+    sink,
     origin: { source: 'nats-webauthn/test', version: '0.1.0' },
     clock: systemClock,
     observer: { published: () => {}, coalesced: () => {} },
@@ -52,7 +58,7 @@ export async function withTrail(line: NatsServerLine, run: (trail: Trail) => Pro
     return entries
   }
   try {
-    await run({ deployment, verifier, auditor, publisher, read })
+    await run({ deployment, verifier, auditor, publisher, sink, read })
   } finally {
     await Promise.all([verifier.close(), auditor.close()])
     await deployment.stop()

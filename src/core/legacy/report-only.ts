@@ -3,7 +3,7 @@ import { type Arrival, type Decision, enter, isLate, type Journey } from '../arr
 import type { AuthorizationRequest } from '../authorization-request.ts'
 import { answerMarginMs } from '../deadline.ts'
 import type { DenialReason } from '../denial.ts'
-import { guardKeyOf, isOfLegacyUser, legacyEntry, remembered } from '../guard-entry.ts'
+import { guardKeyOf, isOfLegacyUser, legacyEntry } from '../guard-entry.ts'
 import { eventOf, type Known } from '../known.ts'
 import type { GuardPort } from '../ports.ts'
 import type { GuardEntry, LegacyEntry } from '../records.ts'
@@ -54,9 +54,10 @@ async function claim(
   request: AuthorizationRequest,
   { known, guard }: { known: Known; guard: GuardPort },
 ): Promise<GuardEntry | null> {
-  const there = await remembered(request, guard)
+  const key = guardKeyOf(request)
+  const there = await guard.find(key)
   if (there !== null) return there
-  const claimed = await guard.claim(guardKeyOf(request), entry)
+  const claimed = await guard.claim(key, entry)
   known.withdraw = claimed.withdraw
   return claimed.earlier
 }
