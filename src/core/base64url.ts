@@ -2,7 +2,6 @@
  * Base64url by Node's own decoder, several times as fast as the one of encoding.ts, which SDKs share and which needs no Node.
  * Both read exactly the same texts.
  */
-import { Buffer } from 'node:buffer'
 
 /** Bytes of an unpadded base64url text, or null. Strict, so that every value has exactly one spelling. */
 export function decodeBase64url(text: string): Uint8Array | null {

@@ -1,16 +1,13 @@
 /** Report-only mode beside the guard and the limits: what a legacy user's own, right credentials do not get around. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { lengthPrefixed } from '../../src/core/encoding.ts'
 import type { AccountName } from '../../src/core/identifiers.ts'
 import { parseLegacyUsers } from '../../src/core/legacy/legacy-document.ts'
 import type { LegacyPort } from '../../src/core/ports.ts'
 import { StoreUnavailable } from '../../src/core/ports.ts'
-import { sha256 } from '../../src/core/sha256.ts'
 import { ask, counting, LATER, untold, verdictOf } from '../support/claims.ts'
 import { userJwt, worldOf } from '../support/decision.ts'
-import { endorsingSig, guardKey, NOW, proofSig, type Scenario, scenario } from '../support/scenario.ts'
-import { b64u } from '../support/test-authenticator.ts'
+import { endorsingSig, NOW, proofSig, type Scenario, scenario } from '../support/scenario.ts'
 
 const FILE = `users:
   - user: billing
@@ -247,22 +244,4 @@ describe('the claim of a legacy user', () => {
     ])
     assert.equal(world.connections, 0)
   })
-})
-
-test('an entry that an earlier version made, with the nonce in its key, holds as any other', async () => {
-  const s = scenario()
-  const world = worldOf(s)
-  world.legacy = allRight().legacy
-  const sig = proofSig(s)
-  const first = await ask(s, world, { sig })
-  const entry = world.guardEntries.get(guardKey(s)) ?? assert.fail()
-  world.guardEntries.clear()
-  const parts = [s.server.publicKey, '7', s.nonce]
-  world.guardEntries.set(b64u(sha256(lengthPrefixed(...parts))), entry)
-  const again = await ask(s, world, { sig, id: 'b', now: LATER })
-  assert.deepEqual([verdictOf(again), userJwt(again)?.exp], ['granted.reasked', userJwt(first)?.exp])
-  assert.equal(verdictOf(await ask(s, world, { sig: proofSig(s), id: 'c' })), 'denied.connection_already_proven')
-  s.request = password
-  assert.equal(verdictOf(await ask(s, world, { sig: 'x', id: 'd' })), 'denied.sig_malformed')
-  assert.equal(world.guardEntries.size, 1)
 })
