@@ -199,6 +199,8 @@ function becomeReady({
         stores: stores.isHealthy,
         streams: streams.there,
       },
+      // Meanwhile nothing rests on what the stores remember: they ask the leader.
+      patienceMs: { stores: 1_000 },
       onChange: async (ready, failing) => {
         if (ready) {
           await records.record({ area: 'verifier', outcome: 'succeeded', reason: 'ready' }, 'The verifier takes requests.')

@@ -5,6 +5,8 @@ import { watchReadiness } from '../../src/readiness.ts'
 /** Everything that is already due has run. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
+let clockMs = 0
+
 function watched(passing: Record<string, boolean>, change: (ready: boolean) => Promise<void> = async () => {}) {
   const told: { ready: boolean; failing: string[] }[] = []
   const failures: unknown[] = []
@@ -15,6 +17,8 @@ function watched(passing: Record<string, boolean>, change: (ready: boolean) => P
       await change(ready)
     },
     onFailure: (cause) => failures.push(cause),
+    patienceMs: { patient: 1_000 },
+    now: () => clockMs,
   })
   return { readiness, told, failures }
 }
@@ -44,6 +48,61 @@ describe('readiness', () => {
     readiness.refresh()
     await settled()
     assert.deepEqual(told.at(-1), { ready: false, failing: ['a'] })
+    await readiness.stop()
+  })
+
+  test('is not lost for a check with patience that fails for a moment, however often', async () => {
+    const passing = { a: true, patient: true }
+    const { readiness, told } = watched(passing)
+    await settled()
+    for (let i = 0; i < 5; i++) {
+      passing.patient = false
+      readiness.refresh()
+      clockMs += 999
+      readiness.refresh()
+      assert.equal(readiness.isReady(), true)
+      passing.patient = true
+      readiness.refresh()
+    }
+    await settled()
+    assert.equal(told.length, 1)
+    await readiness.stop()
+  })
+
+  test('is lost for a check with patience that goes on failing', async () => {
+    const passing = { a: true, patient: true }
+    const { readiness, told } = watched(passing)
+    await settled()
+    passing.patient = false
+    readiness.refresh()
+    clockMs += 1_000
+    assert.equal(readiness.isReady(), false)
+    readiness.refresh()
+    await settled()
+    assert.deepEqual(told.at(-1), { ready: false, failing: ['patient'] })
+    await readiness.stop()
+  })
+
+  test('is not lost when nobody looked for longer than that: a process that was held up looks once more', async () => {
+    const passing = { patient: true }
+    const { readiness, told } = watched(passing)
+    await settled()
+    clockMs += 10_000
+    passing.patient = false
+    readiness.refresh()
+    passing.patient = true
+    readiness.refresh()
+    await settled()
+    assert.equal(told.length, 1)
+    await readiness.stop()
+  })
+
+  test('is not come to while a check with patience fails, not even for a moment', async () => {
+    const { readiness, told } = watched({ patient: false })
+    readiness.refresh()
+    await settled()
+    assert.deepEqual(told, [])
+    assert.equal(readiness.isReady(), false)
     await readiness.stop()
   })
 
