@@ -32,14 +32,14 @@ export interface PopulationPlan {
   /** Of each kind, in each round. */
   connections: number
   concurrency: number
-  /** How often each of those connects who are not timed. */
-  warmUpTimes: number
+  /** Connections that are not timed, before the first round. */
+  warmUp: number
 }
 
-const warmUpMembers = 100
-
 interface Populated {
+  /** The first of them only warm up. */
   who: TestIdentity[]
+  warmUpMembers: number
   product: ProductFiles
   verifier: BenchedProcess
   result: PopulationFigures
@@ -65,8 +65,9 @@ export async function benchPopulations(plan: PopulationPlan, progress: (text: st
 async function populate(size: PopulationPlan['sizes'][number], plan: PopulationPlan, progress: (text: string) => void): Promise<Populated> {
   progress(`populations: writing ${size.credentials.toLocaleString('en')} credentials`)
   const product = await startBenchDeployment({ xkey: true })
-  const sample = Math.min(size.credentials, warmUpMembers + plan.rounds * plan.connections)
-  const who = await fillPopulation(product, { ...size, sample })
+  const timed = plan.rounds * plan.connections
+  const warmUpMembers = Math.min(size.credentials - timed, plan.warmUp)
+  const who = await fillPopulation(product, { ...size, sample: warmUpMembers + timed })
   const begun = performance.now()
   const verifier = await startVerifier(product, { dist: OWN_DIST, audit: true, profileDir: null })
   const { pid, readyMs } = verifier
@@ -76,7 +77,7 @@ async function populate(size: PopulationPlan['sizes'][number], plan: PopulationP
   const figures = { first: [], again: [], resume: [] }
   const residentMiB = residentMiBOf(pid)
   const result = { ...size, readySeconds: readyMs / 1000, settledSeconds, residentMiB, residentMiBAfter: residentMiB, figures }
-  return { who, product, verifier, result }
+  return { who, warmUpMembers, product, verifier, result }
 }
 
 const settledMsMax = 180_000
@@ -92,14 +93,14 @@ async function untilSettled(pid: number): Promise<void> {
   }
 }
 
-/** The compiler first, so that it does not look as if first connections were dear. */
-async function warmUp({ who, product, verifier: { pid } }: Populated, { concurrency, warmUpTimes }: PopulationPlan): Promise<void> {
+/** The compiler first, so that it does not look as if first connections were dear: as many as there are of them, then again. */
+async function warmUp({ who, warmUpMembers, product, verifier: { pid } }: Populated, { concurrency, warmUp }: PopulationPlan): Promise<void> {
   const { url, deployment } = product
   const fields = (nonce: string, index: number) => proof(who[index % warmUpMembers] as TestIdentity, { nonce, url })
-  await connectMany({ port: deployment.server.port, pid, fields }, { connections: warmUpMembers * warmUpTimes, concurrency })
+  await connectMany({ port: deployment.server.port, pid, fields }, { connections: warmUp, concurrency })
 }
 
-async function timeRound({ who, product, verifier: { pid }, result }: Populated, plan: PopulationPlan, round: number): Promise<void> {
+async function timeRound({ who, warmUpMembers, product, verifier: { pid }, result }: Populated, plan: PopulationPlan, round: number): Promise<void> {
   const { url, deployment } = product
   const members = who.slice(warmUpMembers + round * plan.connections, warmUpMembers + (round + 1) * plan.connections)
   const by = {

@@ -164,7 +164,7 @@ function kvBucket(link: Link, name: string): KvBucket {
       const stored = storedSchema.safeParse(answer.value)
       if (!stored.success) throw new StoreUnavailable(`reading ${name}`, { cause: stored.error })
       const { seq, data, hdrs } = stored.data.message
-      const deleted = /^KV-Operation:/im.test(Buffer.from(hdrs, 'base64').toString('latin1'))
+      const deleted = hdrs !== '' && /^KV-Operation:/im.test(Buffer.from(hdrs, 'base64').toString('latin1'))
       return { key, revision: seq, value: deleted ? null : Buffer.from(data, 'base64') }
     },
     write: async (key, value, revision) => {
