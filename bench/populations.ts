@@ -94,13 +94,20 @@ async function untilSettled(pid: number): Promise<void> {
 }
 
 /** The compiler first, so that it does not look as if first connections were dear: as many as there are of them, then again. */
-async function warmUp({ who, warmUpMembers, product, verifier: { pid } }: Populated, { concurrency, warmUp }: PopulationPlan): Promise<void> {
+async function warmUp(
+  { who, warmUpMembers, product, verifier: { pid } }: Populated,
+  { concurrency, warmUp }: PopulationPlan,
+): Promise<void> {
   const { url, deployment } = product
   const fields = (nonce: string, index: number) => proof(who[index % warmUpMembers] as TestIdentity, { nonce, url })
   await connectMany({ port: deployment.server.port, pid, fields }, { connections: warmUp, concurrency })
 }
 
-async function timeRound({ who, warmUpMembers, product, verifier: { pid }, result }: Populated, plan: PopulationPlan, round: number): Promise<void> {
+async function timeRound(
+  { who, warmUpMembers, product, verifier: { pid }, result }: Populated,
+  plan: PopulationPlan,
+  round: number,
+): Promise<void> {
   const { url, deployment } = product
   const members = who.slice(warmUpMembers + round * plan.connections, warmUpMembers + (round + 1) * plan.connections)
   const by = {

@@ -59,9 +59,18 @@ export function parseCredentialId(text: unknown): CredentialId | null {
   return decodeBase64url(text) === null ? null : (text as CredentialId)
 }
 
+// A connection needs it several times, and its credential comes again. Bounded, because anybody can make an id.
+const credentialKeys = new Map<CredentialId, CredentialKey>()
+const credentialKeysMax = 4_096
+
 /** The fixed-length, injective stand-in for a credential id where ids of 1023 bytes do not fit. */
 export function credentialKey(id: CredentialId): CredentialKey {
-  return hash('sha256', Buffer.from(id, 'base64url'), 'base64url') as CredentialKey
+  const known = credentialKeys.get(id)
+  if (known !== undefined) return known
+  const key = hash('sha256', Buffer.from(id, 'base64url'), 'base64url') as CredentialKey
+  if (credentialKeys.size >= credentialKeysMax) credentialKeys.clear()
+  credentialKeys.set(id, key)
+  return key
 }
 
 export function parseHandle(text: unknown): Handle | null {

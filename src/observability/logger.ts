@@ -45,22 +45,22 @@ export function createLogger(options: { level: string; name: string; stream?: De
   )
 }
 
-const heldBytesMax = 8 * 1024
+const heldCharsMax = 16 * 1024
 
 /** Lines of one turn of the event loop are written together; at the end of the process nothing is left. */
 function stderr(): DestinationStream {
-  const out = destination({ fd: 2, sync: true, minLength: heldBytesMax })
-  let due = false
+  const out = destination({ fd: 2, sync: true })
+  let held = ''
   const flush = () => {
-    due = false
-    out.flushSync()
+    if (held !== '') out.write(held)
+    held = ''
   }
   process.once('exit', flush)
   return {
     write(line) {
-      out.write(line)
-      if (!due) setImmediate(flush)
-      due = true
+      if (held === '') setImmediate(flush)
+      held += line
+      if (held.length >= heldCharsMax) flush()
     },
   }
 }
