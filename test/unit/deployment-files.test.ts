@@ -266,6 +266,17 @@ describe('Dockerfile', () => {
     assert.ok(at('docs/operations.md').includes(`node ${NODE_OPTIONS.join(' ')} `))
   })
 
+  test('has what `npm run build` runs', () => {
+    const first = dockerfile.slice(0, dockerfile.lastIndexOf('\nFROM '))
+    const { scripts } = JSON.parse(at('package.json')) as { scripts: { build: string } }
+    const files = scripts.build.match(/[\w./-]+\.(?:ts|json)\b/g) ?? []
+    assert.ok(files.length > 1)
+    for (const file of files) {
+      assert.match(first, new RegExp(`^COPY (.* )?${file.replaceAll('.', '\\.')} `, 'm'), file)
+      assert.ok(at('.dockerignore').includes(`!${file}\n`), file)
+    }
+  })
+
   test('ends as nobody, without development dependencies, and copies what init needs', () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
     assert.match(last, /^USER 65532:65532$/m)
