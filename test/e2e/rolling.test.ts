@@ -27,15 +27,17 @@ interface Steady {
   begun(): number
 }
 
-function connectSteadily({ server }: StormField, product: ProductFiles, who: TestIdentity): Steady {
+function connectSteadily({ nodes }: StormField, who: TestIdentity): Steady {
   let away = 0
+  let dials = 0
   const ticks = new EventEmitter().setMaxListeners(0)
   const clients: Promise<Admitted>[] = []
   const dial = async (): Promise<{ answer: string; serverId: string; clientId: number } | null> => {
     try {
-      const raw = await rawClient(server().port)
+      const node = nodes()[dials++ % nodes().length] ?? assert.fail()
+      const raw = await rawClient(node.server.port)
       const { nonce, server_id: serverId, client_id: clientId } = raw.info
-      const answer = await raw.connect(proof(who, { nonce, url: product.url }))
+      const answer = await raw.connect(proof(who, { nonce, url: node.url }))
       raw.close()
       return { answer, serverId, clientId }
     } catch {
@@ -80,89 +82,94 @@ async function grantRecords({ deployment }: ProductFiles): Promise<Map<string, n
   return records
 }
 
-describe('three verifiers under steady connects', () => {
-  let field: StormField
-  let who: TestIdentity
-  before(async () => {
-    field = await startStormField({ verifiers: 3 })
-    who = await field.product.enrolled('orders', { roles: ['fleet'] })
-  })
-  after(() => field?.stop())
-
-  /** Connects while `work` is done; every client gets in, and each admission has its one record. */
-  async function during(t: TestContext, work: () => Promise<unknown>): Promise<Admitted[]> {
-    const steady = connectSteadily(field, field.product, who)
-    await work()
-    const admitted = await steady.stop()
-    const records = await grantRecords(field.product)
-    const withoutRecord = admitted.filter(({ serverId, clientId }) => records.get(`${serverId}.${clientId}`) !== 1)
-    assert.deepEqual(withoutRecord, [])
-    const again = admitted.filter(({ connects }) => connects > 1)
-    t.diagnostic(
-      JSON.stringify({
-        clients: admitted.length,
-        firstTry: admitted.length - again.length,
-        retried: again.length,
-        mostConnects: Math.max(...admitted.map(({ connects }) => connects)),
-        refusedForGood: steady.begun() - admitted.length,
-        foundNoServer: steady.away(),
-        unanswered: unanswered(field),
-      }),
-    )
-    return admitted
-  }
-
-  const replaced = async (index: number, signal: NodeJS.Signals) => {
-    await field.verifiers[index]?.stop(signal)
-    field.verifiers[index] = await startFieldVerifier(field.product, index)
-  }
-
-  test('SIGKILL of one after the other: nobody needs more than one retry', async (t) => {
-    const admitted = await during(t, async () => {
-      for (const index of field.verifiers.keys()) await replaced(index, 'SIGKILL')
+for (const cluster of [false, true])
+  describe(`three verifiers on ${cluster ? 'a three-node cluster' : 'one nats-server'} under steady connects`, () => {
+    let field: StormField
+    let who: TestIdentity
+    before(async () => {
+      field = await startStormField({ verifiers: 3, cluster })
+      who = await field.product.enrolled('orders', { roles: ['fleet'] })
     })
-    assert.ok(admitted.length > 50)
-    assert.deepEqual(
-      admitted.filter(({ connects }) => connects > 2),
-      [],
-    )
-  })
+    after(() => field?.stop())
 
-  test('SIGTERM of one after the other: no request is left unanswered', async (t) => {
-    const before = unanswered(field)
-    const admitted = await during(t, async () => {
-      for (const index of field.verifiers.keys()) await replaced(index, 'SIGTERM')
-    })
-    assert.deepEqual(
-      admitted.filter(({ connects }) => connects > 2),
-      [],
-    )
-    assert.equal(unanswered(field), before)
-  })
+    /** Connects while `work` is done; every client gets in, and each admission has its one record. */
+    async function during(t: TestContext, work: () => Promise<unknown>): Promise<Admitted[]> {
+      const steady = connectSteadily(field, who)
+      await work()
+      const admitted = await steady.stop()
+      const records = await grantRecords(field.product)
+      const withoutRecord = admitted.filter(({ serverId, clientId }) => records.get(`${serverId}.${clientId}`) !== 1)
+      assert.deepEqual(withoutRecord, [])
+      const again = admitted.filter(({ connects }) => connects > 1)
+      t.diagnostic(
+        JSON.stringify({
+          clients: admitted.length,
+          firstTry: admitted.length - again.length,
+          retried: again.length,
+          mostConnects: Math.max(...admitted.map(({ connects }) => connects)),
+          refusedForGood: steady.begun() - admitted.length,
+          foundNoServer: steady.away(),
+          unanswered: unanswered(field),
+        }),
+      )
+      return admitted
+    }
 
-  test('one alone, and one that joins it late and takes its share', async (t) => {
-    await during(t, async () => {
-      await Promise.all([1, 2].map((index) => field.verifiers[index]?.stop('SIGTERM')))
-      const late = await startFieldVerifier(field.product, 1)
-      field.verifiers[1] = late
-      await until('the late one was asked', async () => (await granted(late)) > 0)
-    })
-  })
+    const replaced = async (index: number, signal: NodeJS.Signals) => {
+      await field.verifiers[index]?.stop(signal)
+      field.verifiers[index] = await startFieldVerifier(field.product, index)
+    }
 
-  test('nats-server restarts: everybody gets in again', async (t) => {
-    const before = field.server()
-    const admitted = await during(t, async () => {
-      await field.restart()
-      await inAgain(field, who)
+    test('SIGKILL of one after the other: nobody needs more than one retry', async (t) => {
+      const admitted = await during(t, async () => {
+        for (const index of field.verifiers.keys()) await replaced(index, 'SIGKILL')
+      })
+      assert.ok(admitted.length > 50)
+      assert.deepEqual(
+        admitted.filter(({ connects }) => connects > 2),
+        [],
+      )
     })
-    assert.notEqual(field.server(), before)
-    assert.equal(new Set(admitted.map(({ serverId }) => serverId)).size >= 1, true)
+
+    test('SIGTERM of one after the other: no request is left unanswered', async (t) => {
+      const before = unanswered(field)
+      const admitted = await during(t, async () => {
+        for (const index of field.verifiers.keys()) await replaced(index, 'SIGTERM')
+      })
+      assert.deepEqual(
+        admitted.filter(({ connects }) => connects > 2),
+        [],
+      )
+      assert.equal(unanswered(field), before)
+    })
+
+    test('one alone, and one that joins it late and takes its share', async (t) => {
+      await during(t, async () => {
+        await Promise.all([1, 2].map((index) => field.verifiers[index]?.stop('SIGTERM')))
+        const late = await startFieldVerifier(field.product, 1)
+        field.verifiers[1] = late
+        await until('the late one was asked', async () => (await granted(late)) > 0)
+      })
+    })
+
+    // What the loss of a node does to a cluster is cluster-loss.test.ts's.
+    if (!cluster)
+      test('nats-server restarts: everybody gets in again', async (t) => {
+        const before = field.server()
+        const admitted = await during(t, async () => {
+          await field.restart()
+          await inAgain(field, who)
+        })
+        assert.notEqual(field.server(), before)
+        assert.equal(new Set(admitted.map(({ serverId }) => serverId)).size >= 1, true)
+      })
   })
-})
 
 /** Requests that nats-server refused for want of an answer: of every other refusal it logs the reason, too. */
-function unanswered({ server }: StormField): number {
-  const lines = server().log()
+function unanswered({ nodes }: StormField): number {
+  const lines = nodes()
+    .map(({ server }) => server.log())
+    .join('\n')
   const count = (pattern: RegExp) => [...lines.matchAll(pattern)].length
   return count(/authentication error/g) - count(/Auth callout service returned an error/g)
 }

@@ -33,6 +33,9 @@ export interface ProductOptions {
   /** Changes nats-server.conf. */
   edit?: (config: string) => string
   urls?: (deployment: Deployment) => string[]
+  /** All nodes of a cluster, and how many copies it keeps. */
+  servers?: string[]
+  replicas?: number
   logLevel?: 'info' | 'error'
   /** TLS on the client listener. PEM texts; the certificate is for 127.0.0.1 and localhost. */
   tls?: { ca: string; cert: string; key: string }
@@ -197,8 +200,8 @@ function writeConfig(
   writeFileSync(
     file,
     `nats:
-  servers: ["127.0.0.1:${deployment.server.port}"]
-${options.tls === undefined ? '' : '  tls: { ca_file: ca.pem }\n'}  auth_seed_file: keys/verifierAuth.seed
+  servers: ${JSON.stringify(options.servers ?? [`127.0.0.1:${deployment.server.port}`])}
+${options.replicas === undefined ? '' : `  replicas: ${options.replicas}\n`}${options.tls === undefined ? '' : '  tls: { ca_file: ca.pem }\n'}  auth_seed_file: keys/verifierAuth.seed
   audit_seed_file: keys/verifierAudit.seed
   system_seed_file: keys/verifierSys.seed
 callout:
@@ -215,7 +218,7 @@ operations: { listen: "127.0.0.1:${options.operationsPort}", auth: none }
 admin: { name: admin, seed_file: keys/admin.seed }
 auditor: { seed_file: keys/auditor.seed }
 log: { level: ${options.logLevel ?? 'error'} }
-${options.yaml}`,
+${options.replicas === undefined ? '' : `audit: { replicas: ${options.replicas} }\n`}${options.yaml}`,
   )
   return file
 }

@@ -6,8 +6,9 @@ import type { NatsServerLine } from '../../scripts/nats-server.ts'
 import type { SessionRecord } from '../../src/core/records.ts'
 import { type Fleet, type FleetOptions, keyFileOf, startFleet } from './fleet.ts'
 import { freePort } from './free-port.ts'
+import { CLUSTER_REPLICAS, type NatsCluster, startNatsCluster } from './nats-cluster.ts'
 import type { RunningNatsServer } from './nats-server.ts'
-import { nkeyUser, type ProductFiles, startProductFiles } from './product.ts'
+import { nkeyUser, type ProductFiles, type ProductOptions, startProductFiles } from './product.ts'
 import { startVerifierProcess, type VerifierProcess } from './verifier-process.ts'
 
 const POLICY = `version: 1
@@ -23,6 +24,8 @@ roles:
 export interface StormField {
   product: ProductFiles
   server(): RunningNatsServer
+  /** Where clients connect: that server, or each of the cluster, with its address as clients dial it. */
+  nodes(): readonly { server: RunningNatsServer; url: string }[]
   verifiers: FieldVerifier[]
   /** Enrols one identity that all clients share, and connects them. */
   fleet(options: Pick<FleetOptions, 'clients' | 'library' | 'perSecond' | 'nats'>): Promise<Fleet>
@@ -43,6 +46,8 @@ export interface FieldVerifier extends VerifierProcess {
 
 export interface StormFieldOptions {
   verifiers?: number
+  /** Three nats-servers and three copies of everything, none of which `restart` can restart. */
+  cluster?: boolean
   line?: NatsServerLine
   policy?: string
   edit?: (config: string) => string
@@ -50,15 +55,18 @@ export interface StormFieldOptions {
 
 export async function startStormField(options: StormFieldOptions = {}): Promise<StormField> {
   const { verifiers: number = 1, policy = POLICY, line, edit } = options
-  const product = await startProductFiles({ policy, ...(line === undefined ? {} : { line }), ...(edit === undefined ? {} : { edit }) })
+  const started = { ...(line === undefined ? {} : { line }), ...(edit === undefined ? {} : { edit }) }
+  const cluster = options.cluster === true ? await startNatsCluster(started) : null
+  const product = await startProductFiles(cluster === null ? { policy, ...started } : onCluster(policy, cluster))
   let server = product.deployment.server
   const verifiers: FieldVerifier[] = []
   const fleets: Fleet[] = []
   const stop = async () => {
     await Promise.all(fleets.map((fleet) => fleet.stop()))
     await Promise.all(verifiers.map((verifier) => verifier.stop('SIGKILL')))
-    await server.kill('SIGKILL')
+    if (cluster === null) await server.kill('SIGKILL')
     await product.stop()
+    await cluster?.stop()
   }
   try {
     for (let i = 0; i < number; i++) verifiers.push(await startFieldVerifier(product, i))
@@ -70,6 +78,7 @@ export async function startStormField(options: StormFieldOptions = {}): Promise<
   return {
     product,
     server: () => server,
+    nodes: () => cluster?.nodes ?? [{ server, url: product.url }],
     verifiers,
     async fleet(wanted) {
       const identity = await product.enrolled(`fleet-${++enrolled}`, { roles: ['fleet'], alg: -8 })
@@ -92,6 +101,13 @@ export async function startStormField(options: StormFieldOptions = {}): Promise<
     },
     stop,
   }
+}
+
+function onCluster(policy: string, { nodes }: NatsCluster): ProductOptions {
+  const [deployment] = nodes
+  if (deployment === undefined) throw new Error('starting a cluster without nodes')
+  const servers = nodes.map(({ server }) => `127.0.0.1:${server.port}`)
+  return { policy, deployment, servers, replicas: CLUSTER_REPLICAS, urls: () => nodes.map(({ url }) => url) }
 }
 
 /** One more verifier of the deployment, on ports of its own. */
