@@ -44,7 +44,8 @@ export function watchReadiness(options: {
 
   const refresh = () => {
     const names = failing()
-    const isDue = ready ? lasting(names).length > 0 : names.length === 0
+    const lost = lasting(names)
+    const isDue = ready ? lost.length > 0 : names.length === 0
     if (!stopped && changing === null && isDue) changing = change(names)
   }
   const change = async (names: string[]) => {

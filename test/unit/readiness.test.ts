@@ -83,6 +83,29 @@ describe('readiness', () => {
     await readiness.stop()
   })
 
+  test('has its patience anew each time it is come to', async () => {
+    const passing = { patient: true }
+    const { readiness, told } = watched(passing)
+    await settled()
+    passing.patient = false
+    readiness.refresh()
+    clockMs += 1_000
+    readiness.refresh()
+    await settled()
+    passing.patient = true
+    readiness.refresh()
+    await settled()
+    passing.patient = false
+    readiness.refresh()
+    assert.equal(readiness.isReady(), true)
+    await settled()
+    assert.deepEqual(
+      told.map(({ ready }) => ready),
+      [true, false, true],
+    )
+    await readiness.stop()
+  })
+
   test('is not lost when nobody looked for longer than that: a process that was held up looks once more', async () => {
     const passing = { patient: true }
     const { readiness, told } = watched(passing)
