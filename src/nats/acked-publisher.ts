@@ -31,6 +31,7 @@ interface Unanswered {
   reject(cause: Error): void
 }
 
+const NO_RESPONDERS = 503
 const unansweredMax = 20_000
 /** How much later than `msMax` an answer may be given up. */
 const sweepMs = 20
@@ -55,8 +56,8 @@ export function createAckedPublisher(
     const token = message.subject.slice(inbox.length)
     const asked = unanswered.get(token)
     if (asked === undefined) return
-    // How nats-server says that nobody listens. JetStream never answers with nothing.
-    const isNobody = message.data.length === 0
+    // How nats-server says that nobody listens. Other statuses are for whoever pulls from a consumer, and may be sent here.
+    const isNobody = message.data.length === 0 && message.headers?.code === NO_RESPONDERS
     if (!isNobody && !asked.isAnswer(message)) return
     unanswered.delete(token)
     if (isNobody) asked.reject(new Error(`asking ${asked.subject}: nobody answers`))

@@ -1,7 +1,7 @@
 /** Messages that are answered, over a real nats-server. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { connect, type Msg, type NatsConnection } from 'nats'
+import { connect, headers, type Msg, type NatsConnection } from 'nats'
 import { type AskedMessage, createAckedPublisher } from '../../src/nats/acked-publisher.ts'
 import { type RunningNatsServer, startNatsServer } from '../support/nats-server.ts'
 
@@ -126,6 +126,16 @@ describe('publishing and waiting for the answer', () => {
       question.respond('real, but late')
     }
     assert.deepEqual(await Promise.all([one, two, any]), ['real one', 'real two', 'something else'])
+  })
+
+  test('passes over a status that says something else than that nobody listens', async () => {
+    const { count } = await listen()
+    const asked = outcome(publisherOf(asker).publish(message({ isAnswer: (heard) => heard.string() === 'real' })))
+    const [question] = await count(1)
+    for (const code of [100, 404, 408, 409]) question?.respond('', { headers: headers(code, 'No Messages') })
+    question?.respond('')
+    question?.respond('real')
+    assert.equal(await asked, 'real')
   })
 
   test('waits for an answer no longer because of what is none', async () => {

@@ -94,6 +94,25 @@ describe('when hostile sources ask for as many comparisons as they may', () => {
     assert.deepEqual([answers.filter((each) => each === 'wrong').length, answers.filter((each) => each === 'busy').length], [127, 3_873])
   })
 
+  for (const sources of [1_000, 8]) {
+    test(`and ${sources} of them all wait for the same few answers, one that had a right secret lately is still answered`, async () => {
+      const hand = secretsByHand({ askedMax: 8 })
+      const before = hand.ask('yesterday', good)
+      hand.answer()
+      assert.equal(await before, 'right')
+      const waiting = Array.from({ length: 1_000 }, (_, i) =>
+        hand.ask(`guess ${i % 4}`, { hash: 'hash of another', source: `hostile ${i % sources}` }),
+      )
+      await settle()
+      const asked = Array.from({ length: 7 }, (_, i) => hand.ask(`today ${i}`, good))
+      await drain(hand)
+      const answers = await Promise.all(asked)
+      // Three of four places.
+      assert.deepEqual([answers.filter((each) => each === 'right').length, answers.filter((each) => each === 'busy').length], [6, 1])
+      assert.equal((await Promise.all(waiting)).filter((each) => each === 'wrong').length, 2)
+    })
+  }
+
   test('who gives way hears that it is busy, however right its secret is, and may ask again', async () => {
     const hand = secretsByHand()
     const many = Array.from({ length: 1 + LEGACY_LIMITS.waitingPerSourceMax }, (_, i) => hand.ask(`mine ${i}`, { source: 'mine' }))
