@@ -19,6 +19,8 @@ export interface WaitingRoom<T> {
   next(nowMs: number, lost: (item: T) => void): T | null
   /** Somebody proved who they are from this source. */
   proved(source: string, nowMs: number): void
+  /** Whether somebody did lately. */
+  isKnown(source: string, nowMs: number): boolean
   waiting(): Waiting
   /** How many of one source wait. */
   waitingFrom(source: string): number
@@ -27,6 +29,12 @@ export interface WaitingRoom<T> {
 
 /** Of places and of turns, where both kinds of sources want them; what one does not need the other has. */
 const knownShare = 3 / 4
+
+/** The share of the places that is kept for known sources, or for all others. */
+export function placesShare(isKnown: boolean): number {
+  return isKnown ? knownShare : 1 - knownShare
+}
+
 const knownTurnsMax = 3
 const knownMsMax = 24 * 3_600_000
 const knownSourcesMax = 50_000
@@ -57,8 +65,9 @@ export function createWaitingRoom<T extends { source: string }>({
 
   return {
     enter(item, { nowMs, placesMax }) {
-      const [own, other, share] = isKnown(item.source, nowMs) ? [known, unknown, knownShare] : [unknown, known, 1 - knownShare]
-      const isOwed = own.size < placesMax * share
+      const ofKnown = isKnown(item.source, nowMs)
+      const [own, other] = ofKnown ? [known, unknown] : [unknown, known]
+      const isOwed = own.size < placesMax * placesShare(ofKnown)
       own.push(item.source, item)
       if (known.size + unknown.size <= placesMax) return null
       return (isOwed ? other : own).dropFromLongest((oldest) => isLost(oldest, nowMs))
@@ -71,6 +80,7 @@ export function createWaitingRoom<T extends { source: string }>({
       }
     },
     proved: (source, nowMs) => provedAt.set(source, nowMs),
+    isKnown,
     waiting: () => ({ known: known.size, unknown: unknown.size }),
     // Both: it may have proved itself while some of it waited.
     waitingFrom: (source) => known.waitingFrom(source) + unknown.waitingFrom(source),

@@ -56,8 +56,8 @@ export function legacySecrets(options: {
   const right = new Set<string>()
   const wrong = new Set<string>()
   const comparing = new Map<string, Comparing>()
-  const asked = new HeldPlaces<Ask>(askedMax)
   const room = createWaitingRoom<Comparing>({ isLost: ({ asks, before }, nowMs) => asks.size === 0 || nowMs >= before })
+  const asked = new HeldPlaces<Ask>(askedMax, (source) => room.isKnown(source, now()))
   let running = false
 
   function settle(one: Comparing, tell: (ask: Ask) => void): void {
