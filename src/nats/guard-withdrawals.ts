@@ -48,7 +48,7 @@ export function createGuardWithdrawals(bucket: KvBucket, onReport: OnStoreReport
     if (there !== null && isThat(value, there)) await erase(key, there.revision)
   }
   function begin(key: string, value: Uint8Array | null, work: Promise<void>): void {
-    if (leaving.size < leavingMax) leaving.set(key, { value, since: performance.now(), asked: true })
+    if (leaving.size < leavingMax || leaving.has(key)) leaving.set(key, { value, since: performance.now(), asked: true })
     work.catch((cause: unknown) => onReport({ kind: 'guard_write_failed', bucket: bucket.name, key, cause }))
   }
   return {

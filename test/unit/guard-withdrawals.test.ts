@@ -77,6 +77,14 @@ describe('a connection that ended', () => {
     assert.deepEqual(erased, ['unasked'])
   })
 
+  test('is asked about once, also where as many leave as may', async () => {
+    const { guard, erased, settled } = withdrawals({ fails: true })
+    for (let i = 0; i < 10_000; i++) guard.end(String(i))
+    for (let i = 0; i < 3; i++) guard.sweep(soon())
+    await settled()
+    assert.equal(erased.filter((one) => one === null).length, 10_000)
+  })
+
   test('is asked about at once where too many others leave', async () => {
     const { guard, erased, settled } = withdrawals()
     for (let i = 0; i < 10_000; i++) guard.end(`k${i}`)
