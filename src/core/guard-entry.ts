@@ -15,13 +15,11 @@ import { sha256 } from './sha256.ts'
  */
 const keptSeconds = 300
 
-type Connection = Pick<AuthorizationRequest, 'serverId' | 'clientId'>
-
 /**
  * Key of a connection. A server has another id after each start and gives none of its client ids twice. The nonce is no
  * part of it: requests name it only where CONNECT holds a `sig`, and one connection would have two keys.
  */
-export function guardKeyOf({ serverId, clientId }: Connection): string {
+export function guardKeyOf({ serverId, clientId }: { serverId: string; clientId: number }): string {
   return base64url(sha256(lengthPrefixed(serverId, String(clientId))))
 }
 

@@ -1,4 +1,4 @@
-/** The guard's entries in memory: found by key, by connection and by handle, gone some time after they expire, bounded in number. */
+/** The guard's entries in memory: found by key and by handle, gone some time after they expire, bounded in number. */
 import { guardEnd } from '../core/guard-entry.ts'
 import type { Handle } from '../core/identifiers.ts'
 import type { GuardEntry, Stored } from '../core/records.ts'
@@ -8,7 +8,6 @@ export class GuardIndex {
   readonly #entriesMax: number
   readonly #entries = new Map<string, Stored<GuardEntry>>()
   readonly #byHandle = new Map<Handle, Set<string>>()
-  readonly #byConnection = new Map<string, Set<string>>()
   /** Keys by the second they are forgotten in. */
   readonly #byEnd = new Map<number, Set<string>>()
   /** Until when (epoch seconds) an entry matters that is in the bucket but no longer here. */
@@ -36,7 +35,6 @@ export class GuardIndex {
     this.remove(key)
     this.#entries.set(key, stored)
     if ('handle' in entry) add(this.#byHandle, entry.handle, key)
-    add(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
     add(this.#byEnd, guardEnd(entry), key)
     if (this.#entries.size > this.#entriesMax) this.#evict()
   }
@@ -46,7 +44,6 @@ export class GuardIndex {
     if (entry === null) return
     this.#entries.delete(key)
     if ('handle' in entry) drop(this.#byHandle, entry.handle, key)
-    drop(this.#byConnection, connectionKey(entry.serverId, entry.clientId), key)
     drop(this.#byEnd, guardEnd(entry), key)
   }
 
@@ -80,10 +77,6 @@ export class GuardIndex {
       if (entry.exp * 1000 > nowMs && isOwnedBy(entry, owner)) owned.push(entry)
     }
     return owned
-  }
-
-  keysOf(serverId: string, clientId: number): string[] {
-    return [...(this.#byConnection.get(connectionKey(serverId, clientId)) ?? [])]
   }
 
   sweep(nowMs: number): void {
@@ -124,10 +117,6 @@ function isOwnedBy(entry: GuardEntry, owner: ConnectionOwner): boolean {
   if ('legacy' in entry) return false
   if ('credential' in owner) return entry.credential === owner.credential
   return 'session' in owner ? entry.session === owner.session : entry.handle === owner.handle
-}
-
-function connectionKey(serverId: string, clientId: number): string {
-  return `${serverId}.${clientId}`
 }
 
 function add<K>(index: Map<K, Set<string>>, at: K, key: string): void {

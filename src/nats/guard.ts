@@ -3,6 +3,7 @@
  * claimed in the bucket by compare-and-set, so a connection has one (ADR-0015). Every verifier holds all of them in memory,
  * filled by a watch: that saves reads, and tells which connections an identity has.
  */
+import { guardKeyOf } from '../core/guard-entry.ts'
 import type { CredentialKey, Handle, UserNkey } from '../core/identifiers.ts'
 import { type GuardPort, StoreUnavailable } from '../core/ports.ts'
 import type { GuardEntry } from '../core/records.ts'
@@ -109,12 +110,10 @@ export function createGuard(bucket: KvBucket, onReport: OnStoreReport): Guard {
     connectionsOf: (handle) => index.countOf(handle, Date.now()),
     connectionsWith: (owner) => index.ownedBy(owner, Date.now()).map(({ serverId, clientId }) => ({ serverId, clientId })),
     disconnected: (connection) => {
-      const keys = index.keysOf(connection.serverId, connection.clientId)
-      if (keys.length === 0) ended.add(connection)
-      for (const key of keys) {
-        index.remove(key)
-        withdrawals.end(key)
-      }
+      const key = guardKeyOf(connection)
+      if (index.get(key) === null) return ended.add(connection)
+      index.remove(key)
+      withdrawals.end(key)
     },
     serversSeen: (ids, askedAtMs) => index.serversSeen(ids, askedAtMs),
     size: () => index.size(),

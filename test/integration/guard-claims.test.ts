@@ -1,6 +1,7 @@
 /** One entry for each connection, whoever is asked about it and whatever becomes of the claim. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { guardKeyOf } from '../../src/core/guard-entry.ts'
 import { StoreUnavailable } from '../../src/core/ports.ts'
 import type { KvBucket } from '../../src/nats/kv-bucket.ts'
 import { openBucket } from '../../src/nats/kv-bucket.ts'
@@ -80,8 +81,8 @@ for (const line of NATS_LINES) {
     })
 
     test('the key of a connection that ended is free, by compare-and-set on what is left of it', async () => {
-      const key = newGuardKey()
       const ended = guardEntry()
+      const key = guardKeyOf(ended)
       await one.stores.guard.claim(key, ended)
       one.stores.guard.disconnected(ended)
       await until('it is gone', async () => (await bucket.find(key))?.value === null)

@@ -1,6 +1,7 @@
 /** The guard between verifiers, over restarts, and closing real connections. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { guardKeyOf } from '../../src/core/guard-entry.ts'
 import { type Claim, StoreUnavailable } from '../../src/core/ports.ts'
 import { openStores } from '../../src/nats/stores.ts'
 import { createSystem } from '../../src/nats/system.ts'
@@ -87,8 +88,8 @@ for (const line of NATS_LINES) {
     })
 
     test('drops a connection that ended, with every verifier', async () => {
-      const key = newGuardKey()
       const entry = guardEntry({ handle: handleOf('leaver') })
+      const key = guardKeyOf(entry)
       await one.stores.guard.claim(key, entry)
       await until('it is shared', async () => (await two.stores.guard.find(key)) !== null)
       two.stores.guard.disconnected(entry)
@@ -98,7 +99,7 @@ for (const line of NATS_LINES) {
 
     test('drops a connection whose end it heard of before its entry', async () => {
       const entry = guardEntry({ handle: handleOf('quick') })
-      const key = newGuardKey()
+      const key = guardKeyOf(entry)
       two.stores.guard.disconnected(entry)
       await one.stores.guard.claim(key, entry)
       await until('the first verifier heard', async () => (await one.stores.guard.find(key)) === null)
@@ -108,7 +109,7 @@ for (const line of NATS_LINES) {
 
     test('leaves other connections alone when one ends', async () => {
       const entry = guardEntry({ handle: handleOf('stayer') })
-      await one.stores.guard.claim(newGuardKey(), entry)
+      await one.stores.guard.claim(guardKeyOf(entry), entry)
       one.stores.guard.disconnected({ ...entry, clientId: entry.clientId + 1 })
       assert.equal(one.stores.guard.connectionsOf(handleOf('stayer')), 1)
     })
