@@ -47,8 +47,16 @@ export function createLogger(options: { level: string; name: string; stream?: De
 
 const heldCharsMax = 16 * 1024
 
-/** Lines of one turn of the event loop are written together; at the end of the process nothing is left. */
+let shared: DestinationStream | null = null
+
+/** One for all loggers of the process, as it has one stderr. */
 function stderr(): DestinationStream {
+  shared ??= heldStderr()
+  return shared
+}
+
+/** Lines of one turn of the event loop are written together; at the end of the process nothing is left. */
+function heldStderr(): DestinationStream {
   const out = destination({ fd: 2, sync: true })
   let held = ''
   const flush = () => {
